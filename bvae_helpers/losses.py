@@ -1,0 +1,153 @@
+"""Reconstruction terms, the KL, and the objectives, all in nats per image.
+
+Every term is summed over pixels or over latents and averaged over the batch, so that
+``loss = reconstruction + beta * kl`` means the same for every image size and batch size.
+Shapes: B images in a batch, C x S x S pixels, D latents.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+# Reconstruction: -log p(x | z), in nats per image
+
+def bernoulli(logits, x, sigma=None):
+    """-sum log Bernoulli(x; sigmoid(logits)) over the pixels, for black-and-white images.
+
+    From logits, never from clipped probabilities, so that it stays exact at any confidence.
+    """
+    return F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
+
+
+def mse(logits, x, sigma=None):
+    """sum (recon - x)^2 over the pixels: the classic. A Gaussian with sigma^2 = 1/2, constant left out."""
+    return F.mse_loss(torch.sigmoid(logits), x, reduction="sum") / len(x)
+
+
+def gaussian(logits, x, sigma=1.0):
+    """-sum log N(x; recon, sigma^2) over the pixels."""
+    squared = F.mse_loss(torch.sigmoid(logits), x, reduction="sum") / len(x)
+    return squared / (2 * sigma ** 2) + x[0].numel() * (math.log(sigma) + 0.5 * LOG_2PI)
+
+
+def laplace(logits, x, sigma=1.0):
+    """-sum log Laplace(x; recon, sigma) over the pixels."""
+    absolute = F.l1_loss(torch.sigmoid(logits), x, reduction="sum") / len(x)
+    return absolute / sigma + x[0].numel() * math.log(2 * sigma)
+
+
+RECONSTRUCTIONS = {"mse": mse, "bernoulli": bernoulli, "gaussian": gaussian, "laplace": laplace}
+
+
+# The KL and its parts
+
+def kl_divergence(mu, logvar):
+    """KL( N(mu, exp(logvar)) || N(0, 1) ) of every latent, in nats: (B, D), (B, D) -> (B, D).
+
+    Kingma & Welling 2014, appendix B. Sum over D and average over B for the KL of the ELBO.
+    """
+    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
+
+
+def log_gaussian(z, mu, logvar):
+    """log N(z; mu, exp(logvar)), elementwise, in nats."""
+    return -0.5 * ((z - mu).square() / logvar.exp() + logvar + LOG_2PI)
+
+
+def log_weights(batch_size, dataset_size=None, device=None):
+    """(B, B) log-weights with which q(z) is estimated from the B posteriors of a batch.
+
+    ``dataset_size=None``: minibatch weighting, every posterior counts 1/B. Chen et al. 2018 (eq. 4)
+    write 1/(N B) for a data set of N: the gradient is the same, but the total correlation is off
+    by (D - 1) log N. With ``dataset_size=N``: stratified, the posterior that z was drawn from
+    counts 1/N and the others share the rest, which makes the estimate of q(z) unbiased.
+    """
+    if dataset_size is None:
+        return torch.full((batch_size, batch_size), -math.log(batch_size), device=device)
+    own = 1 / dataset_size
+    others = torch.full((batch_size, batch_size), math.log((1 - own) / (batch_size - 1)), device=device)
+    return others.fill_diagonal_(math.log(own))
+
+
+def total_correlation(z, mu, logvar, dataset_size=None):
+    """KL( q(z) || prod_d q(z_d) ), in nats: zero if and only if the latents are independent.
+
+    z, mu, logvar (B, D), z drawn from q(z | x) -> a scalar. Chen et al. 2018, "Isolating Sources of
+    Disentanglement in VAEs", eq. 2. Raises ValueError for a batch of one, which says nothing.
+    """
+    if len(z) < 2:
+        raise ValueError("the total correlation needs at least 2 images in a batch, got 1; raise batch_size")
+    log_q = log_gaussian(z[:, None], mu[None], logvar[None])             # (B, B, D): z_i under x_j
+    weights = log_weights(len(z), dataset_size, z.device)
+    log_qz = torch.logsumexp(weights + log_q.sum(2), dim=1)              # (B,)
+    log_qz_d = torch.logsumexp(weights[:, :, None] + log_q, dim=1)       # (B, D)
+    return (log_qz - log_qz_d.sum(1)).mean()
+
+
+# Objectives: a Pass and its reconstruction and KL -> (loss, further terms to record)
+
+def beta_vae(out, reconstruction, kl, beta):
+    """loss = reconstruction + beta KL. Higgins et al. 2017, eq. 4; beta = 1 is the ELBO, negated."""
+    return reconstruction + beta * kl, {}
+
+
+def btcvae(out, reconstruction, kl, beta):
+    """loss = reconstruction + KL + (beta - 1) TC: only the total correlation is weighted.
+
+    Chen et al. 2018, eq. 4 with alpha = gamma = 1; minibatch-weighted. beta = 1 is the ELBO, negated.
+    """
+    tc = total_correlation(out.z, out.mu, out.logvar)
+    return reconstruction + kl + (beta - 1) * tc, {"total_correlation": tc}
+
+
+OBJECTIVES = {"beta_vae": beta_vae, "btcvae": btcvae}
+
+
+def objective(model, x, config, beta):
+    """All terms of the objective for a batch x (B, C, S, S): a dict of tensors, in nats per image.
+
+    ``loss``, ``reconstruction``, ``kl`` are scalars, ``kl_per_latent`` is (D,); some objectives add terms.
+    """
+    out = model.run(x)
+    reconstruction = RECONSTRUCTIONS[config.reconstruction](out.logits, x, config.sigma)
+    kl_per_latent = kl_divergence(out.mu, out.logvar).mean(0)
+    kl = kl_per_latent.sum()
+    loss, more = OBJECTIVES[config.objective](out, reconstruction, kl, beta)
+    return {"loss": loss, "reconstruction": reconstruction, "kl": kl, "kl_per_latent": kl_per_latent, **more}
+
+
+def beta_at(step, config):
+    """The weight beta at a step (from 0): constant; a linear warm-up; or cycles of ramp and plateau.
+
+    Cycles: Fu et al. 2019, "Cyclical Annealing Schedule", half of each cycle rising.
+    """
+    if config.beta_schedule == "constant" or config.schedule_steps == 0:
+        return config.beta
+    if config.beta_schedule == "warmup":
+        return config.beta * min(1.0, step / config.schedule_steps)
+    return config.beta * min(1.0, 2 * (step % config.schedule_steps) / config.schedule_steps)
+
+
+# What "beta = 4" means elsewhere
+
+def convert_beta(beta, source, target, pixels, latents, sigma=1.0):
+    """The weight that gives the same optimum under another convention of the loss.
+
+    ``pixels`` = C x S x S, ``latents`` = D. Conventions:
+    ``sum``: squared error summed over pixels + beta KL, this course's ``mse``;
+    ``mean``: squared error averaged over pixels + beta KL (KL summed over latents);
+    ``mean_mean``: squared error averaged over pixels + beta KL averaged over latents;
+    ``norm``: Higgins et al. 2017, sec. 4.2, beta_norm = beta D / pixels; the same number as ``mean_mean``;
+    ``gaussian``: -log N(x; recon, sigma^2) + beta KL.
+    Raises ValueError for an unknown convention.
+    """
+    per_sum = {"sum": 1.0, "mean": 1 / pixels, "mean_mean": latents / pixels, "norm": latents / pixels,
+               "gaussian": 1 / (2 * sigma ** 2)}
+    for name in (source, target):
+        if name not in per_sum:
+            raise ValueError(f"the convention must be {' or '.join(per_sum)}, got {name!r}")
+    return beta * per_sum[target] / per_sum[source]

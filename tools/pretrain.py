@@ -1,0 +1,105 @@
+"""Make the models in bvae_helpers/pretrained/, each with its card.
+
+    python tools/pretrain.py btcvae --threads 1     # stop it at any time; the same command goes on
+
+Weights are stored in float16, and scored as stored.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+from bvae_helpers import checkpoints, latents, metrics  # noqa: E402
+from bvae_helpers.config import Config  # noqa: E402
+from bvae_helpers.data import render  # noqa: E402
+from bvae_helpers.losses import RECONSTRUCTIONS  # noqa: E402
+from bvae_helpers.model import BetaVAE, count_parameters  # noqa: E402
+from bvae_helpers.sprites import Sprites  # noqa: E402
+from bvae_helpers.training import fit  # noqa: E402
+
+COMMON = dict(num_images=200_000, val_fraction=0.05, batch_size=64, lr=1e-3, lr_schedule="cosine")
+RECIPES = {
+    "vae": dict(objective="beta_vae", beta=1.0, epochs=8, **COMMON),
+    "btcvae": dict(objective="btcvae", beta=6.0, epochs=20, **COMMON),
+}
+EVALUATION_SEEDS = (100, 101, 102)      # none of them is a training seed
+SAMPLES = 10_000
+
+
+def scores(model, config):
+    """Scores on sprites drawn afresh, per evaluation seed; codes are the means."""
+    rows = []
+    for seed in EVALUATION_SEEDS:
+        images, factors = render(Sprites(), SAMPLES, seed)
+        mu, logvar = latents.encode(model, images)
+        kl = latents.kl_per_latent(mu, logvar)
+        x = images[:2000].float() / 255
+        with torch.no_grad():
+            reconstruction = RECONSTRUCTIONS[config.reconstruction](model.decoder.logits(mu[:2000]), x, config.sigma)
+        rows.append({"mig": metrics.mig(mu, factors), "kl": float(kl.sum()), "kl_per_latent": kl.tolist(),
+                     "reconstruction_of_mean": float(reconstruction),
+                     "mutual_information": metrics.mutual_information(mu, factors).tolist()})
+    return rows
+
+
+def card(name, model, state, others):
+    """What the model is and scores, as plain values."""
+    config = Config(**state["config"])
+    rows = scores(model, config)
+    mean = {k: np.mean([r[k] for r in rows], axis=0).round(4).tolist() for k in rows[0]}
+    spread = {k: float(np.ptp([r[k] for r in rows]).round(4)) for k in ("mig", "kl", "reconstruction_of_mean")}
+    return {
+        "name": name, "data": f"{config.num_images:,} of the 737,280 procedural sprites, drawn with seed {config.seed}",
+        "parameters": count_parameters(model), "weights": "float16", "steps": state["step"], "epochs": state["epoch"],
+        "seed": config.seed, "training_minutes": round(state["seconds"] / 60, 1), "torch": torch.__version__,
+        "config": {**config.to_dict(), "save_dir": None, "log_dir": None},
+        "factor_names": list(Sprites.factor_names), "evaluation": f"{SAMPLES:,} sprites for each of seeds {EVALUATION_SEEDS}; mean codes",
+        "scores": mean, "range_over_evaluation_seeds": spread, "other_training_seeds": others,
+    }
+
+
+def publish(name, folder, others):
+    """Write pretrained/<name>.pt and .json from a run's newest checkpoint."""
+    state = checkpoints.load(folder / "last.pt")
+    target = checkpoints.PRETRAINED / f"{name}.pt"
+    config = {**state["config"], "save_dir": None, "log_dir": None}
+    weights = {k: v.half() if v.is_floating_point() else v for k, v in state["model_state_dict"].items()}
+    checkpoints.save({"model_state_dict": weights, "config": config}, target)
+    made = card(name, checkpoints.load_model(target), state, others)
+    target.with_suffix(".json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps({k: made[k] for k in ("name", "steps", "training_minutes")}), json.dumps(made["scores"]["mig"]))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=RECIPES)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
+    parser.add_argument("--folder", type=pathlib.Path, help="checkpoints (default: checkpoints/pretrain/<name>-<seed>)")
+    parser.add_argument("--publish-only", action="store_true", help="do not train: publish the newest checkpoint")
+    parser.add_argument("--score-only", action="store_true", help="do not train or publish: print the scores of the newest checkpoint")
+    parser.add_argument("--other-seeds", default="{}", help="JSON: what other training seeds scored, for the card")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    folder = args.folder or ROOT / "checkpoints" / "pretrain" / f"{args.name}-{args.seed}"
+    config = Config.sprites(**RECIPES[args.name], seed=args.seed, save_dir=str(folder), log_dir=None)
+    if args.score_only:
+        rows = scores(checkpoints.load_model(folder / "last.pt"), config)
+        print(json.dumps(rows[0]))
+        return
+    if not args.publish_only:
+        torch.manual_seed(args.seed)
+        fit(BetaVAE.from_config(config), Sprites(), config)
+    publish(args.name, folder, json.loads(args.other_seeds))
+
+
+if __name__ == "__main__":
+    main()
