@@ -23,6 +23,7 @@ class History:
     epochs: dict = field(default_factory=dict)
     steps: dict = field(default_factory=dict)
     pictures: dict = field(default_factory=dict)
+    steps_per_epoch: int = 0
 
     def __getitem__(self, name):
         return self.epochs[name]

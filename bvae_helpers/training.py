@@ -115,7 +115,7 @@ class Run:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.objective.dtype is torch.float16)
         self.history, self.step, self.seconds, self.val_loss, self.best = History(), 0, 0.0, float("inf"), float("inf")
         self.recent, self.sums = [], {}      # terms since the last point of the curves; totals of the epoch
-        self.steps_per_epoch = len(self.batches())
+        self.steps_per_epoch = self.history.steps_per_epoch = len(self.batches())
         self.total_steps = config.epochs * self.steps_per_epoch
         self.scheduler = (CosineAnnealingLR(self.optimizer, self.total_steps) if config.lr_schedule == "cosine" else
                           ReduceLROnPlateau(self.optimizer, factor=config.lr_factor, patience=config.lr_patience))

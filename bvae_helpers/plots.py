@@ -1,0 +1,182 @@
+"""Figures. Each function returns a matplotlib Figure; ``show`` displays one with a text for the blind."""
+
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib import rcParams
+
+from . import latents as L
+from .data import to_batch
+from .metrics import mutual_information
+
+# Okabe & Ito's colours, told apart by the colour-blind too
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000"]
+ACTIVE_NATS = 0.1
+
+
+def set_style():
+    """One look for all figures."""
+    rcParams.update({
+        "axes.prop_cycle": plt.cycler(color=COLOURS), "axes.spines.top": False, "axes.spines.right": False,
+        "axes.grid": True, "grid.alpha": 0.25, "figure.dpi": 90, "font.size": 10, "legend.frameon": False,
+        "image.cmap": "gray", "image.interpolation": "nearest", "figure.constrained_layout.use": True})
+
+
+class Shown:
+    """A figure as a notebook shows it: a PNG with alt text."""
+
+    def __init__(self, png, alt):
+        self.png, self.alt = png, alt
+
+    def _repr_png_(self):
+        return self.png, {"alt": self.alt}
+
+    def __repr__(self):
+        return f"figure: {self.alt}"
+
+
+def show(figure, alt):
+    """Render a Figure to PNG and close it. ``alt`` says in words what is to be seen."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=rcParams["figure.dpi"])
+    plt.close(figure)
+    return Shown(buffer.getvalue(), alt)
+
+
+def draw(ax, image, dimmed=False):
+    """One image (C, S, S), uint8 or in [0, 1], never stretched in contrast."""
+    image = to_batch(torch.as_tensor(image)[None])[0].clamp(0, 1)
+    if dimmed:
+        image = 0.65 + 0.35 * image
+    pixels = image[0] if len(image) == 1 else image.permute(1, 2, 0)
+    ax.imshow(pixels.numpy(), vmin=0, vmax=1, cmap="gray", interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    ax.grid(False)
+
+
+def rows(images, labels, titles=None, dimmed=()):
+    """Labelled rows of images: a list of tensors (K, C, S, S), one label a row; ``titles`` above the columns."""
+    count = max(len(row) for row in images)
+    figure, axes = plt.subplots(len(images), count, figsize=(0.85 * count + 1.6, 0.88 * len(images) + 0.3), squeeze=False)
+    for r, (row, label) in enumerate(zip(images, labels)):
+        for ax in axes[r, len(row):]:
+            ax.set_axis_off()
+        for ax, image in zip(axes[r], row):
+            draw(ax, image, r in dimmed)
+        axes[r, 0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=6, color="0.6" if r in dimmed else "0.1")
+    for ax, title in zip(axes[0], titles or []):
+        ax.set_title(title, fontsize=9)
+    return figure
+
+
+def grid(images, columns=8, titles=None):
+    """Images (N, C, S, S) in reading order."""
+    columns = min(columns, len(images))
+    count = -(-len(images) // columns)
+    height = 0.9 + (0.22 if titles else 0)
+    figure, axes = plt.subplots(count, columns, figsize=(0.9 * columns + 0.2, height * count + 0.1), squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for i, (ax, image) in enumerate(zip(axes.flat, images)):
+        draw(ax, image)
+        if titles:
+            ax.set_title(titles[i], fontsize=8)
+    return figure
+
+
+def carried(mu, factors, factor_names, minimum=0.3):
+    """For each latent, the factor it tells most about and how much of it: a list of (name or "", share).
+
+    The share is I(z; v) / H(v), 0 to 1; below ``minimum`` no name is given.
+    """
+    information = mutual_information(mu, factors)
+    own = np.array([[len(np.unique(v))] for v in np.asarray(factors).T])[:, 0]
+    share = information / np.log(own)
+    best = share.argmax(1)
+    return [(factor_names[k] if share[d, k] >= minimum else "", float(share[d, k])) for d, k in enumerate(best)]
+
+
+def latent_labels(mu, logvar, factors=None, factor_names=()):
+    """One label a latent, "z3 · 2.4 nats · posX"; and which latents are collapsed (bool, D)."""
+    nats = L.kl_per_latent(mu, logvar)
+    names = [name for name, _ in carried(mu, factors, factor_names)] if factors is not None else [""] * len(nats)
+    labels = [f"z{d} · {float(n):.1f} nats" + (f" · {name}" if name and n > ACTIVE_NATS else "")
+              for d, (n, name) in enumerate(zip(nats, names))]
+    return labels, nats <= ACTIVE_NATS
+
+
+def signature(model, images, factors=None, factor_names=(), steps=9, most=12):
+    """Originals, reconstructions, then one traversal row a latent, sorted by KL; collapsed latents dimmed.
+
+    ``images`` (N, C, S, S): all are used to measure KL and factors, the first ``steps`` are shown, and
+    the first is traversed, over the codes' 1st to 99th percentile. At most ``most`` latents.
+    """
+    mu, logvar = L.encode(model, images)
+    labels, collapsed = latent_labels(mu, logvar, factors, factor_names)
+    order = L.rank_latents(mu, logvar)[:most].tolist()
+    low, high = L.latent_ranges(mu)
+    low, high = torch.where(collapsed, -2.0, low), torch.where(collapsed, 2.0, high)
+    pictures = [images[:steps], L.decode(model, mu[:steps]), *L.traversals(model, mu[0], order, low, high, steps)]
+    names = ["original", "reconstruction", *(labels[d] for d in order)]
+    return rows(pictures, names, dimmed=[2 + r for r, d in enumerate(order) if collapsed[d]])
+
+
+def lines(x, series, xlabel, ylabel, title=""):
+    """One line for each entry of ``series``, a dict label -> values; a label may also map to (x, values)."""
+    figure, ax = plt.subplots(figsize=(6.4, 3.4))
+    for label, y in series.items():
+        ax.plot(*(y if isinstance(y, tuple) else (x, y)), label=label)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    ax.legend()
+    return figure
+
+
+def curves(history):
+    """Loss, reconstruction and KL of a run, in nats per image: training by step, validation by epoch."""
+    figure, axes = plt.subplots(1, 3, figsize=(9.6, 2.9))
+    ends = np.array(history["epoch"]) * (history.steps_per_epoch or 1)
+    for ax, name in zip(axes, ("loss", "reconstruction", "kl")):
+        if history.steps:
+            ax.plot(history.steps["step"], history.steps[name], label="training")
+        ax.plot(ends, history[f"train_{name}"], "o", color=COLOURS[0], label="training, epoch mean")
+        if f"val_{name}" in history.epochs:
+            ax.plot(ends, history[f"val_{name}"], "s", color=COLOURS[1], label="validation")
+        ax.set(xlabel="step", title=name, ylabel="nats per image" if name == "loss" else "")
+    axes[0].legend(fontsize=8)
+    return figure
+
+
+def kl_over_time(history):
+    """The KL of every latent over the steps, in nats; the ones that end largest are named."""
+    nats = np.array(history.steps["kl_per_latent"])
+    figure, ax = plt.subplots(figsize=(6.4, 3.4))
+    order = nats[-1].argsort()[::-1]
+    for place, d in enumerate(order):
+        named = place < len(COLOURS) - 1 and nats[-1, d] > ACTIVE_NATS
+        ax.plot(history.steps["step"], nats[:, d], color=COLOURS[place] if named else "0.75", label=f"z{d}" if named else None)
+    ax.set(xlabel="step", ylabel="KL (nats)", title="KL of each latent")
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(ncols=2, fontsize=8)
+    return figure
+
+
+def kl_bars(mu, logvar, names=None):
+    """The mean KL of every latent, in nats, sorted; collapsed latents in grey."""
+    nats, order = L.kl_per_latent(mu, logvar), L.rank_latents(mu, logvar).tolist()
+    labels = [names[d] if names else f"z{d}" for d in order]
+    figure, ax = plt.subplots(figsize=(6.4, 2.8))
+    ax.bar(range(len(order)), nats[order], color=[COLOURS[0] if nats[d] > ACTIVE_NATS else "0.75" for d in order])
+    ax.set(ylabel="KL (nats)")
+    ax.set_xticks(range(len(order)), labels, rotation=90 if len(order) > 16 else 0)
+    return figure
+
+
+def early_pictures(history):
+    """What the model made of the same validation images as it learned: originals, then one row a step."""
+    steps = sorted(history.pictures)
+    pictures = [history.pictures[steps[0]][0], *(history.pictures[s][1] for s in steps)]
+    return rows(pictures, ["original", *(f"step {s:,}" for s in steps)])
