@@ -56,7 +56,8 @@ class LatentExplorer:
         self.order = L.rank_latents(mu, logvar).tolist()
         self.sliders = {d: slider(labels[d], float(low[d]), float(high[d])) for d in self.order}
         self.folded = [d for d in self.order if collapsed[d]]
-        self.picture = widgets.Image(value=png(torch.zeros(1, SIDE, SIDE, dtype=torch.uint8)), format="png")
+        self.picture = widgets.Image(value=png(torch.zeros(1, SIDE, SIDE, dtype=torch.uint8)), format="png",
+                                     layout={"width": f"{3 * SIDE + 2 * GAP}px"})
         self.message = widgets.HTML()
         self.quiet = False
         self.widget = self.build()
@@ -65,13 +66,13 @@ class LatentExplorer:
     def build(self):
         """Lay the widgets out and connect them."""
         options = [(f"image {i + 1}", i) for i in range(len(self.codes))] + [(text, text) for text in REST]
-        self.picker = widgets.Dropdown(options=options, value=0, description="start from")
-        self.reset = widgets.Button(description="reset all")
+        self.picker = widgets.Dropdown(options=options, value=0, description="start from", layout={"width": "270px"})
+        self.reset = widgets.Button(description="reset all", layout={"width": "90px"})
         self.save = widgets.Button(description="save PNG")
         self.fold = widgets.Button(description=f"show {len(self.folded)} collapsed latents", layout={"width": "220px"})
         shown = [self.sliders[d] for d in self.order if d not in self.folded]
         self.folded_box = widgets.VBox([self.sliders[d] for d in self.folded], layout={"display": "none"})
-        captions = widgets.HTML("".join(f'<span style="display:inline-block;width:{SIDE + GAP}px">{text}</span>'
+        captions = widgets.HTML("".join(f'<span style="float:left;width:{SIDE + GAP}px">{text}</span>'
                                         for text in ("original", "reconstruction", "now")))
         self.fold.layout.display = None if self.folded else "none"
         self.picker.observe(self.guarded(self.start), "value")
@@ -157,7 +158,7 @@ class LatentExplorer:
 
 def slider(label, low, high):
     return widgets.FloatSlider(value=(low + high) / 2, min=low, max=high, step=0.01, description=label, readout_format=".2f",
-                               style={"description_width": "170px"}, layout={"width": "440px"})
+                               style={"description_width": "150px"}, layout={"width": "370px"})
 
 
 def escape(text):

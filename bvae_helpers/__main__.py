@@ -1,0 +1,215 @@
+"""Command line: python -m bvae_helpers train | evaluate | traverse."""
+
+import argparse
+import pathlib
+import sys
+from dataclasses import MISSING, fields
+
+import torch
+
+from . import checkpoints, latents, metrics
+from .config import Config, is_optional, kind_of
+from .data import as_images, load_data, render, split, to_batch
+from .losses import objective
+from .model import BetaVAE, count_parameters
+from .training import fit
+
+TRAIN = """Train a beta-VAE. Settings come from --preset or --config; single flags win over both.
+
+  python -m bvae_helpers train --preset sprites --num-images 20000 --epochs 3
+  python -m bvae_helpers train --data-path ./CelebA/img_align_celeba --beta 4
+  python -m bvae_helpers train --config run.toml --device cuda
+
+The same command goes on with a run that was stopped. Watch it: tensorboard --logdir runs"""
+EVALUATE = """Print the parts of the loss on images a model was not trained on and, where the causes of the
+images are known, its MIG.
+
+  python -m bvae_helpers evaluate btcvae
+  python -m bvae_helpers evaluate checkpoints/best_model.pt"""
+TRAVERSE = """Draw originals, reconstructions and one row of decoded images for each latent, into a PNG.
+
+  python -m bvae_helpers traverse btcvae --out traversal.png"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors in one line."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
+
+
+def value_reader(f):
+    """The function that turns a flag's text into a value of the field ``f``; "none" is None where it may be."""
+    kind = int if kind_of(f) == list[int] else kind_of(f)
+
+    def read(text):
+        return None if is_optional(f) and text.lower() == "none" else kind(text)
+
+    read.__name__ = kind.__name__          # argparse names it in its errors
+    return read
+
+
+def flag_help(f):
+    """What a setting means, its range and its default."""
+    low, high, choices = (f.metadata[k] for k in ("low", "high", "choices"))
+    default = f.default_factory() if f.default is MISSING else f.default
+    notes = [f"{'-inf' if low is None else f'{low:g}'} to {high:g}"] if high is not None else []
+    notes += [f"at least {low:g}"] if high is None and low is not None else []
+    notes += [" or ".join(choices)] if choices else []
+    notes += [f"default {' '.join(map(str, default)) if isinstance(default, list) else default}"]
+    return f"{f.metadata['help']} [{'; '.join(notes)}]".replace("%", "%%")
+
+
+def add_settings(parser):
+    """One flag for each field of Config: --data-path, --hidden-dims 32 64, --compile / --no-compile."""
+    group = parser.add_argument_group("settings (defaults: the classic ones)")
+    for f in fields(Config):
+        flag = "--" + f.name.replace("_", "-")
+        options = {"dest": f.name, "default": argparse.SUPPRESS, "help": flag_help(f)}
+        if kind_of(f) is bool:
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
+        else:
+            many = {"nargs": "+"} if kind_of(f) == list[int] else {}
+            group.add_argument(flag, type=value_reader(f), metavar=f.name.upper().split("_")[-1], **many, **options)
+
+
+def make_parser():
+    parser = Parser(prog="python -m bvae_helpers", description="Train a beta-VAE, measure it, and draw what its latents do.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="train | evaluate | traverse")
+
+    def command(name, text, run):
+        made = commands.add_parser(name, description=text, help=text.split(".")[0],
+                                   formatter_class=argparse.RawDescriptionHelpFormatter)
+        made.set_defaults(run=run)
+        made.add_argument("--device", help="cpu, cuda or cuda:N (default: CUDA if there is one)")
+        made.add_argument("--traceback", action="store_true", help="show where in the code an error came from")
+        return made
+
+    train = command("train", TRAIN, run_train)
+    source = train.add_mutually_exclusive_group()
+    source.add_argument("--preset", choices=("classic", "sprites"), default="classic",
+                        help="classic: colour photographs, 128 latents; sprites: dSprites, 10 latents, no file needed")
+    source.add_argument("--config", metavar="FILE", help="a .json or .toml file of settings")
+    train.add_argument("--no-resume", action="store_true",
+                       help="train anew; older checkpoints are moved to SAVE_DIR/previous-N")
+    add_settings(train)
+
+    for name, text, run, count in (("evaluate", EVALUATE, run_evaluate, 10_000), ("traverse", TRAVERSE, run_traverse, 1_000)):
+        made = command(name, text, run)
+        made.add_argument("model", metavar="MODEL", help="a checkpoint file, or the name of a model that ships with the "
+                          f"course: {', '.join(checkpoints.pretrained_names())}")
+        made.add_argument("--data-path", help="other data than the model was trained on: 'sprites', a folder of pictures, "
+                          "a dSprites .npz or a 3D Shapes .h5")
+        made.add_argument("--images", type=int, default=count, metavar="N", help="look at so many images (default %(default)s)")
+        made.add_argument("--seed", type=int, default=100, help="of the images and the noise (default %(default)s)")
+        if name == "traverse":
+            made.add_argument("--out", default="traversal.png", metavar="FILE", help="picture to write (default %(default)s)")
+            made.add_argument("--steps", type=int, default=9, metavar="K", help="images in a row (default %(default)s)")
+    return parser
+
+
+# The commands
+
+def run_train(args):
+    changes = {f.name: getattr(args, f.name) for f in fields(Config) if hasattr(args, f.name)}
+    if args.config:
+        config = Config.load(args.config, **changes)
+    else:
+        config = Config.sprites(**changes) if args.preset == "sprites" else Config(**changes)
+    data = load_data(config)
+    torch.manual_seed(config.seed)
+    model = BetaVAE.from_config(config)
+    print(f"{config.network} network, {count_parameters(model):,} parameters, {config.latent_dim} latents, beta {config.beta:g}",
+          flush=True)
+    fit(model, data, config, resume=not args.no_resume, device=args.device)
+    print("trained" if config.save_dir is None else f"trained; the best model is {config.save_dir}/best_model.pt")
+
+
+def load_model(name, device):
+    """A checkpoint's model, or a pretrained one, on the device."""
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if name in checkpoints.pretrained_names():
+        return checkpoints.load_pretrained(name, device)
+    if not pathlib.Path(name).is_file():
+        raise FileNotFoundError(f"no checkpoint at {name!r}, and no pretrained model of that name; "
+                                f"pretrained are: {', '.join(checkpoints.pretrained_names())}")
+    return checkpoints.load_model(name, device)
+
+
+def unseen_images(args, config):
+    """Images for measuring -> (images, data, factors or None).
+
+    Data with known factors: fresh draws. Otherwise the images the run kept for validation, or all
+    of other data.
+    """
+    if args.images < 2:
+        raise ValueError(f"--images must be at least 2, got {args.images}")
+    changes = {"data_path": args.data_path, "num_images": None} if args.data_path else {}
+    config = config.replace(**changes)
+    data = load_data(config)
+    if hasattr(data, "sample_factors"):
+        images, factors = render(data, args.images, args.seed)
+        return images, data, factors
+    images = as_images(data, config.num_images, config.seed)
+    trained, held_out = split(len(images), config.val_fraction, config.seed)
+    index = torch.cat([held_out, trained]) if args.data_path or len(held_out) == 0 else held_out
+    return images.take(index[:args.images]), data, None
+
+
+@torch.no_grad()
+def loss_terms(model, images, config, batch_size=256):
+    """The terms of the objective over images, every image counting the same: name -> number or list, in nats."""
+    totals, device = {}, next(model.parameters()).device
+    for x in images.split(batch_size):
+        for name, value in objective(model, to_batch(x, device), config, config.beta).items():
+            totals[name] = totals.get(name, 0) + value.double().cpu() * len(x)
+    return {name: (value / len(images)).tolist() for name, value in totals.items()}
+
+
+def run_evaluate(args):
+    model = load_model(args.model, args.device)
+    images, _, factors = unseen_images(args, model.config)
+    torch.manual_seed(args.seed)
+    terms = loss_terms(model, images, model.config)
+    per_latent = terms.pop("kl_per_latent")
+    print(f"{len(images):,} images, {model.config.objective}, beta {model.config.beta:g}; nats per image:")
+    for name, value in terms.items():
+        print(f"  {name:18s} {value:10.3f}")
+    mu, logvar = latents.encode(model, images)
+    print(f"KL of each latent, in nats ({int(latents.active(mu, logvar).sum())} of {model.latent_dim} above 0.1):")
+    order = sorted(range(model.latent_dim), key=lambda d: -per_latent[d])
+    print("  " + "  ".join(f"z{d} {per_latent[d]:.2f}" for d in order))
+    if factors is not None:
+        print(f"MIG {metrics.mig(mu, factors):.3f}")
+
+
+def run_traverse(args):
+    from . import plots          # matplotlib: only where a picture is drawn
+
+    if args.steps < 2:
+        raise ValueError(f"--steps must be at least 2, got {args.steps}")
+    model = load_model(args.model, args.device)
+    images, data, factors = unseen_images(args, model.config)
+    plots.set_style()
+    figure = plots.signature(model, images, factors, getattr(data, "factor_names", ()), args.steps)
+    pathlib.Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(args.out, dpi=150)
+    print(f"wrote {args.out}")
+
+
+def main(arguments=None):
+    parser = make_parser()
+    args = parser.parse_args(arguments)
+    try:
+        args.run(args)
+    except KeyboardInterrupt as stopped:
+        parser.exit(130, f"{stopped or 'stopped'}\n")
+    except (ValueError, TypeError, OSError, ImportError, ArithmeticError, RuntimeError) as error:
+        if args.traceback:
+            raise
+        message = (str(error) or type(error).__name__).splitlines()[0]
+        parser.exit(2, f"{parser.prog} {args.command}: error: {message}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Run notebooks from top to bottom and keep their outputs in them, as this course commits them.
+
+    python tools/execute.py                              # all notebooks, in the laptop profile
+    python tools/execute.py notebooks/02_model.ipynb     # one
+    BVAE_PROFILE=tiny python tools/execute.py            # another profile
+
+A notebook that fails is left as it was, and the exit code is 1.
+"""
+
+import argparse
+import os
+import pathlib
+import sys
+import time
+
+os.environ.setdefault("BVAE_PROFILE", "laptop")
+os.environ["TQDM_DISABLE"] = "1"                    # before the kernels start: they inherit it
+
+import nbformat  # noqa: E402
+from nbclient import NotebookClient  # noqa: E402
+from nbclient.exceptions import CellExecutionError  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+METADATA = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "language_info": {"name": "python"}}
+
+
+def execute(path):
+    """Run a notebook in its own kernel, in its folder, and rewrite it; returns warnings."""
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=None, kernel_name="python3", store_widget_state=False, record_timing=False,
+                   coalesce_streams=True, resources={"metadata": {"path": str(path.parent)}}).execute()
+    notebook.metadata = nbformat.from_dict(METADATA)
+    warnings = []
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.metadata.pop("execution", None)
+            warnings += [f"cell [{cell.execution_count}] wrote to stderr: {o.text.strip().splitlines()[-1]}"
+                         for o in cell.outputs if o.get("name") == "stderr"]
+            cell.outputs = [o for o in map(clean, cell.outputs) if o is not None]
+    nbformat.validate(notebook)
+    partial = path.with_suffix(".part")
+    nbformat.write(notebook, partial)
+    os.replace(partial, path)
+    return warnings
+
+
+def clean(output):
+    """An output as it is committed. None for what is not: stderr, and widgets, dead without a kernel."""
+    if output.get("name") == "stderr" or any("widget" in kind for kind in output.get("data", {})):
+        return None
+    return output
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("notebooks", nargs="*", type=pathlib.Path, help="default: all in notebooks/")
+    args = parser.parse_args()
+    failed = False
+    for path in args.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb")):
+        start = time.monotonic()
+        try:
+            warnings = execute(path.resolve())
+        except CellExecutionError as error:
+            failed = True
+            print(f"{path.name}: FAILED after {time.monotonic() - start:.0f} s\n{error}", flush=True)
+            continue
+        print(f"{path.name}: {time.monotonic() - start:.0f} s in the {os.environ['BVAE_PROFILE']} profile, "
+              f"{path.stat().st_size // 1024} KB", *warnings, sep="\n  ", flush=True)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
