@@ -14,19 +14,22 @@ from .losses import objective
 from .model import BetaVAE, count_parameters
 from .training import fit
 
-TRAIN = """Train a beta-VAE. Settings come from --preset or --config; single flags win over both.
+TRAIN = """Train a beta-VAE.
+
+Settings come from --preset or --config; single flags win over both.
 
   python -m bvae_helpers train --preset sprites --num-images 20000 --epochs 3
   python -m bvae_helpers train --data-path ./CelebA/img_align_celeba --beta 4
   python -m bvae_helpers train --config run.toml --device cuda
 
 The same command goes on with a run that was stopped. Watch it: tensorboard --logdir runs"""
-EVALUATE = """Print the parts of the loss on images a model was not trained on and, where the causes of the
-images are known, its MIG.
+EVALUATE = """Print the parts of a model's loss and, where the causes of the images are known, its MIG.
+
+The images: fresh draws where the causes are known, else those the run kept for validation.
 
   python -m bvae_helpers evaluate btcvae
   python -m bvae_helpers evaluate checkpoints/best_model.pt"""
-TRAVERSE = """Draw originals, reconstructions and one row of decoded images for each latent, into a PNG.
+TRAVERSE = """Draw what each latent does, into a PNG: originals, reconstructions, one row a latent.
 
   python -m bvae_helpers traverse btcvae --out traversal.png"""
 
@@ -56,7 +59,8 @@ def flag_help(f):
     notes = [f"{'-inf' if low is None else f'{low:g}'} to {high:g}"] if high is not None else []
     notes += [f"at least {low:g}"] if high is None and low is not None else []
     notes += [" or ".join(choices)] if choices else []
-    notes += [f"default {' '.join(map(str, default)) if isinstance(default, list) else default}"]
+    shown = " ".join(map(str, default)) if isinstance(default, list) else "none" if default is None else default
+    notes += [f"default {shown}"]
     return f"{f.metadata['help']} [{'; '.join(notes)}]".replace("%", "%%")
 
 
@@ -77,15 +81,15 @@ def make_parser():
     parser = Parser(prog="python -m bvae_helpers", description="Train a beta-VAE, measure it, and draw what its latents do.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="train | evaluate | traverse")
 
-    def command(name, text, run):
-        made = commands.add_parser(name, description=text, help=text.split(".")[0],
+    def command(name, text, run, usage):
+        made = commands.add_parser(name, description=text, help=text.split("\n\n")[0].rstrip("."), usage=f"%(prog)s {usage}",
                                    formatter_class=argparse.RawDescriptionHelpFormatter)
         made.set_defaults(run=run)
         made.add_argument("--device", help="cpu, cuda or cuda:N (default: CUDA if there is one)")
         made.add_argument("--traceback", action="store_true", help="show where in the code an error came from")
         return made
 
-    train = command("train", TRAIN, run_train)
+    train = command("train", TRAIN, run_train, "[--preset NAME | --config FILE] [settings]")
     source = train.add_mutually_exclusive_group()
     source.add_argument("--preset", choices=("classic", "sprites"), default="classic",
                         help="classic: colour photographs, 128 latents; sprites: dSprites, 10 latents, no file needed")
@@ -95,7 +99,7 @@ def make_parser():
     add_settings(train)
 
     for name, text, run, count in (("evaluate", EVALUATE, run_evaluate, 10_000), ("traverse", TRAVERSE, run_traverse, 1_000)):
-        made = command(name, text, run)
+        made = command(name, text, run, "MODEL [options]")
         made.add_argument("model", metavar="MODEL", help="a checkpoint file, or the name of a model that ships with the "
                           f"course: {', '.join(checkpoints.pretrained_names())}")
         made.add_argument("--data-path", help="other data than the model was trained on: 'sprites', a folder of pictures, "
@@ -136,12 +140,9 @@ def load_model(name, device):
     return checkpoints.load_model(name, device)
 
 
-def unseen_images(args, config):
-    """Images for measuring -> (images, data, factors or None).
-
-    Data with known factors: fresh draws. Otherwise the images the run kept for validation, or all
-    of other data.
-    """
+def images_to_measure(args, config):
+    """Fresh draws of data with known factors; otherwise the images that the run kept for validation,
+    or all of other data -> (images, data, factors or None)."""
     if args.images < 2:
         raise ValueError(f"--images must be at least 2, got {args.images}")
     changes = {"data_path": args.data_path, "num_images": None} if args.data_path else {}
@@ -157,10 +158,10 @@ def unseen_images(args, config):
 
 
 @torch.no_grad()
-def loss_terms(model, images, config, batch_size=256):
+def loss_terms(model, images, config):
     """The terms of the objective over images, every image counting the same: name -> number or list, in nats."""
     totals, device = {}, next(model.parameters()).device
-    for x in images.split(batch_size):
+    for x in images.split(config.batch_size):
         for name, value in objective(model, to_batch(x, device), config, config.beta).items():
             totals[name] = totals.get(name, 0) + value.double().cpu() * len(x)
     return {name: (value / len(images)).tolist() for name, value in totals.items()}
@@ -168,7 +169,7 @@ def loss_terms(model, images, config, batch_size=256):
 
 def run_evaluate(args):
     model = load_model(args.model, args.device)
-    images, _, factors = unseen_images(args, model.config)
+    images, _, factors = images_to_measure(args, model.config)
     torch.manual_seed(args.seed)
     terms = loss_terms(model, images, model.config)
     per_latent = terms.pop("kl_per_latent")
@@ -189,7 +190,7 @@ def run_traverse(args):
     if args.steps < 2:
         raise ValueError(f"--steps must be at least 2, got {args.steps}")
     model = load_model(args.model, args.device)
-    images, data, factors = unseen_images(args, model.config)
+    images, data, factors = images_to_measure(args, model.config)
     plots.set_style()
     figure = plots.signature(model, images, factors, getattr(data, "factor_names", ()), args.steps)
     pathlib.Path(args.out).parent.mkdir(parents=True, exist_ok=True)

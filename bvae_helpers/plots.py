@@ -40,51 +40,54 @@ class Shown:
 def show(figure, alt):
     """Render a Figure to PNG and close it. ``alt`` says in words what is to be seen."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=rcParams["figure.dpi"])
+    figure.savefig(buffer, format="png", dpi=rcParams["figure.dpi"], bbox_inches="tight", pad_inches=0.06)
     plt.close(figure)
     return Shown(buffer.getvalue(), alt)
 
 
-def draw(ax, image, dimmed=False):
-    """One image (C, S, S), uint8 or in [0, 1], never stretched in contrast."""
-    image = to_batch(torch.as_tensor(image)[None])[0].clamp(0, 1)
-    if dimmed:
-        image = 0.65 + 0.35 * image
-    pixels = image[0] if len(image) == 1 else image.permute(1, 2, 0)
-    ax.imshow(pixels.numpy(), vmin=0, vmax=1, cmap="gray", interpolation="nearest")
-    ax.set(xticks=[], yticks=[])
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    ax.grid(False)
+def sheet(images, dimmed=(), gap=0.1):
+    """Rows of images, a list of (K, C, S, S), as one colour picture (H, W, 3) in [0, 1], white between.
+
+    Images keep their contrast: nothing is stretched. Dimmed rows are mixed with grey.
+    """
+    side, count = images[0].shape[-1], max(map(len, images))
+    step = side + max(2, round(gap * side))
+    canvas = torch.ones(len(images) * step - (step - side), count * step - (step - side), 3)
+    for r, row in enumerate(images):
+        row = to_batch(torch.as_tensor(row)).clamp(0, 1)
+        row = 0.65 + 0.35 * row if r in dimmed else row
+        for k, image in enumerate(row):
+            canvas[r * step:r * step + side, k * step:k * step + side] = image.permute(1, 2, 0)
+    return canvas, torch.arange(max(len(images), count)) * step + (side - 1) / 2
 
 
 def rows(images, labels, titles=None, dimmed=()):
     """Labelled rows of images: a list of tensors (K, C, S, S), one label a row; ``titles`` above the columns."""
-    count = max(len(row) for row in images)
-    figure, axes = plt.subplots(len(images), count, figsize=(0.85 * count + 1.6, 0.88 * len(images) + 0.3), squeeze=False)
-    for r, (row, label) in enumerate(zip(images, labels)):
-        for ax in axes[r, len(row):]:
-            ax.set_axis_off()
-        for ax, image in zip(axes[r], row):
-            draw(ax, image, r in dimmed)
-        axes[r, 0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=6, color="0.6" if r in dimmed else "0.1")
-    for ax, title in zip(axes[0], titles or []):
-        ax.set_title(title, fontsize=9)
+    canvas, centres = sheet(images, dimmed)
+    width = 0.85 * max(map(len, images))
+    figure, ax = plt.subplots(figsize=(width + 1.9, width * canvas.shape[0] / canvas.shape[1] + 0.35))
+    ax.imshow(canvas.numpy(), interpolation="nearest")
+    ax.set_yticks(centres[:len(images)], labels)
+    ax.set_xticks(centres[:len(titles)] if titles else [], titles or [], fontsize=9)
+    ax.tick_params(length=0, top=False, bottom=False, labeltop=True, labelbottom=False)
+    for r, text in enumerate(ax.get_yticklabels()):
+        text.set_color("0.6" if r in dimmed else "0.1")
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
     return figure
 
 
 def grid(images, columns=8, titles=None):
-    """Images (N, C, S, S) in reading order."""
-    columns = min(columns, len(images))
-    count = -(-len(images) // columns)
-    height = 0.9 + (0.22 if titles else 0)
-    figure, axes = plt.subplots(count, columns, figsize=(0.9 * columns + 0.2, height * count + 0.1), squeeze=False)
-    for ax in axes.flat:
-        ax.set_axis_off()
-    for i, (ax, image) in enumerate(zip(axes.flat, images)):
-        draw(ax, image)
-        if titles:
-            ax.set_title(titles[i], fontsize=8)
+    """Images (N, C, S, S) in reading order; ``titles``, if given, one above each image."""
+    images = torch.as_tensor(images)
+    lines_of = list(images.split(columns))
+    canvas, centres = sheet(lines_of, gap=0.3 if titles else 0.1)
+    width = 0.9 * len(lines_of[0])
+    figure, ax = plt.subplots(figsize=(width + 0.2, width * canvas.shape[0] / canvas.shape[1] + 0.3))
+    ax.imshow(canvas.numpy(), interpolation="nearest")
+    for i, title in enumerate(titles or []):
+        ax.text(centres[i % columns], centres[i // columns] - images.shape[-1] * 0.52, title, fontsize=8, ha="center", va="bottom")
+    ax.set_axis_off()
     return figure
 
 

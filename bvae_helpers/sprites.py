@@ -113,7 +113,7 @@ class Sprites:
         """
         factors = check_factors(factors).to(self.device)
         out = torch.empty(len(factors), 1, IMG_SIZE, IMG_SIZE, dtype=torch.uint8, device=self.device)
-        for shape in range(len(SHAPES)):
+        for shape in factors[:, 0].unique().tolist():   # those that occur: an empty index would still split into one
             for index in (factors[:, 0] == shape).nonzero().squeeze(1).split(CHUNK):
                 out[index, 0] = draw(factors[index])
         return out

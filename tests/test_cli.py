@@ -1,0 +1,192 @@
+"""python -m bvae_helpers: every setting has its flag, the commands work, errors are one line with exit code 2."""
+
+import json
+import subprocess
+import sys
+from dataclasses import fields
+
+import pytest
+from PIL import Image
+
+from bvae_helpers import checkpoints, training
+from bvae_helpers.__main__ import main, make_parser
+from bvae_helpers.config import Config, kind_of
+
+TINY = ["train", "--preset", "sprites", "--num-images", "48", "--epochs", "1", "--batch-size", "16",
+        "--hidden-dims", "4", "8", "--latent-dim", "3", "--device", "cpu"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    main([*TINY, "--save-dir", str(folder), "--log-dir", "none"])
+    return str(folder / "best_model.pt")
+
+
+def error_of(capsys, arguments):
+    """The one line of an error, whose exit code must be 2."""
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and len(said.strip().splitlines()) == 1 and "error: " in said
+    return said
+
+
+def settings(monkeypatch, arguments):
+    """The Config that ``train`` would use."""
+    seen = []
+
+    class Enough(Exception):
+        pass
+
+    def look(config):
+        seen.append(config)
+        raise Enough
+
+    monkeypatch.setattr("bvae_helpers.__main__.load_data", look)
+    with pytest.raises(Enough):
+        main(["train", *arguments])
+    return seen[0]
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Config)])
+def test_every_setting_has_a_flag_that_reaches_it(name, monkeypatch):
+    f = next(f for f in fields(Config) if f.name == name)
+    kind, choices = kind_of(f), f.metadata["choices"]
+    flag = "--" + name.replace("_", "-")
+    text, value = {bool: ([], True), int: (["16"], 16), float: (["0.25"], 0.25), list[int]: (["8", "16"], [8, 16]),
+                   str: ([choices[-1]], choices[-1]) if choices else (["somewhere"], "somewhere")}[kind]
+    assert getattr(Config(), name) != value
+    assert getattr(settings(monkeypatch, [flag, *text]), name) == value
+
+
+def test_settings_that_may_be_none(monkeypatch):
+    config = settings(monkeypatch, ["--save-dir", "none", "--log-dir", "None", "--num-images", "none"])
+    assert (config.save_dir, config.log_dir, config.num_images) == (None, None, None)
+
+
+def test_preset_then_flags(monkeypatch):
+    config = settings(monkeypatch, ["--preset", "sprites", "--beta", "6"])
+    assert config == Config.sprites(beta=6.0)
+
+
+@pytest.mark.parametrize("name, text", [("run.json", json.dumps({"beta": 2.5, "learning_rate": 0.01})),
+                                        ("run.toml", "beta = 2.5\nlearning_rate = 0.01\n")])
+def test_settings_from_a_file_then_flags(folder, monkeypatch, name, text):
+    (folder / name).write_text(text)
+    config = settings(monkeypatch, ["--config", name, "--lr", "0.02"])
+    assert config == Config(beta=2.5, lr=0.02)
+
+
+def test_train_writes_checkpoints_and_goes_on(folder, capsys):
+    main([*TINY, "--save-dir", "made", "--log-dir", "none"])
+    state = checkpoints.load("made/last.pt")
+    assert state["epoch"] == 1 and state["config"]["hidden_dims"] == [4, 8] and state["config"]["log_dir"] is None
+    assert not (folder / "runs").exists()
+    main([*TINY, "--save-dir", "made", "--log-dir", "none", "--epochs", "2"])
+    assert checkpoints.load("made/last.pt")["epoch"] == 2
+    assert "made/best_model.pt" in capsys.readouterr().out
+    main([*TINY, "--save-dir", "made", "--log-dir", "none", "--no-resume"])
+    assert checkpoints.load("made/last.pt")["epoch"] == 1
+    assert checkpoints.load("made/previous-1/last.pt")["epoch"] == 2
+
+
+def test_stopped_training_says_how_to_go_on(folder, capsys, monkeypatch):
+    monkeypatch.setattr("bvae_helpers.__main__.fit", lambda *a, **k: training.fit(*a, **k, stop_after=1))
+    with pytest.raises(SystemExit) as stopped:
+        main([*TINY, "--save-dir", "made", "--log-dir", "none"])
+    assert stopped.value.code == 130 and "stopped at step 1" in capsys.readouterr().err
+    assert checkpoints.load("made/last.pt")["step"] == 1
+
+
+def test_evaluate_a_checkpoint(trained, capsys):
+    main(["evaluate", trained, "--images", "64", "--device", "cpu"])
+    words = capsys.readouterr().out.split()
+    value = {name: float(words[words.index(name) + 1]) for name in ("loss", "reconstruction", "kl", "MIG")}
+    assert value["loss"] == pytest.approx(value["reconstruction"] + 4 * value["kl"], abs=0.01)
+    assert value["reconstruction"] > 100 and 0 <= value["MIG"] <= 1
+
+
+def test_evaluate_a_pretrained_model_agrees_with_its_card(capsys):
+    name = checkpoints.pretrained_names()[0]
+    main(["evaluate", name, "--images", "2000", "--device", "cpu"])
+    words = capsys.readouterr().out.split()
+    card = checkpoints.load_pretrained(name).card
+    assert float(words[words.index("kl") + 1]) == pytest.approx(card["scores"]["kl"], rel=0.05)
+    assert float(words[words.index("MIG") + 1]) == pytest.approx(card["scores"]["mig"], abs=0.05)
+
+
+def test_folder_of_pictures(folder, capsys):
+    """Pictures in, a trained model out, measured on its validation images; no factors, so no MIG."""
+    (folder / "pictures").mkdir()
+    for k in range(20):
+        Image.new("RGB", (20 + k, 30), (12 * k, 200, 30)).save(folder / "pictures" / f"{k}.png")
+    main(["train", "--data-path", "pictures", "--img-size", "16", "--epochs", "1", "--batch-size", "8", "--hidden-dims", "4",
+          "--latent-dim", "2", "--save-dir", "made", "--log-dir", "none", "--device", "cpu"])
+    capsys.readouterr()
+    main(["evaluate", "made/final_model.pt", "--device", "cpu"])
+    said = capsys.readouterr().out
+    assert said.startswith("4 images") and "MIG" not in said
+    main(["traverse", "made/final_model.pt", "--steps", "3", "--device", "cpu"])
+    assert Image.open("traversal.png").width > 100
+
+
+def test_traverse_draws_a_picture(trained, folder, capsys):
+    main(["traverse", trained, "--images", "64", "--out", "figures/t.png", "--steps", "5", "--device", "cpu"])
+    assert "figures/t.png" in capsys.readouterr().out
+    picture = Image.open("figures/t.png").convert("L")
+    assert min(picture.size) > 200 and picture.getextrema() == (0, 255)
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["train", "--beta", "-1"], "beta must be a number from 0"),
+    (["train", "--lr", "fast"], "invalid float value: 'fast'"),
+    (["train", "--objective", "gan"], "objective must be beta_vae"),
+    (["train", "--betta", "2"], "--betta"),
+    (["train", "--data-path", "nowhere"], "no folder at 'nowhere'"),
+    (["train", "--data-path", "nowhere.npz"], "no file at 'nowhere.npz'"),
+    (["train", "--config", "nowhere.json"], "nowhere.json"),
+    (["train", "--config", "a.json", "--preset", "sprites"], "not allowed with"),
+    (["train", "--preset", "sprites", "--num-images", "48", "--in-channels", "3"], "set in_channels and img_size"),
+    ([*TINY, "--device", "abacus"], "abacus"),
+    (["evaluate", "nothing"], "no checkpoint at 'nothing'"),
+    (["evaluate", "broken.pt"], "not a readable checkpoint"),
+    (["evaluate", "btcvae", "--images", "1"], "--images must be at least 2"),
+    (["evaluate", "btcvae", "--images", "5"], "5 samples are fewer"),
+    (["traverse", "btcvae", "--images", "64", "--out", "t.nothing"], "nothing"),
+    ([], "required"),
+], ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_errors_are_one_line(folder, capsys, arguments, words):
+    (folder / "broken.pt").write_bytes(b"PK but no archive")
+    assert words in error_of(capsys, arguments)
+
+
+def test_unknown_key_in_a_file_names_the_nearest(folder, capsys):
+    (folder / "run.json").write_text('{"latent_dims": 3}')
+    assert "'latent_dim'" in error_of(capsys, ["train", "--config", "run.json"])
+
+
+def test_traceback_on_request(folder):
+    with pytest.raises(FileNotFoundError):
+        main(["train", "--data-path", "nowhere", "--traceback"])
+
+
+def test_help_names_every_setting_with_its_default(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        make_parser().parse_args(["train", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert stopped.value.code == 0
+    for f in fields(Config):
+        assert f"--{f.name.replace('_', '-')}" in said and f.metadata["help"].split(";")[0] in said
+
+
+def test_runs_as_a_module():
+    run = subprocess.run([sys.executable, "-m", "bvae_helpers", "evaluate", "nothing"], capture_output=True, text=True)
+    assert run.returncode == 2 and run.stderr.count("\n") == 1 and "Traceback" not in run.stderr

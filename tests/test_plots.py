@@ -1,0 +1,71 @@
+"""Figures: the right labels and numbers in them; pictures are never stretched in contrast."""
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from bvae_helpers import checkpoints, plots
+from bvae_helpers.data import render
+from bvae_helpers.records import History
+from bvae_helpers.sprites import Sprites
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def sprites():
+    return render(Sprites(), 500, seed=0)
+
+
+def test_signature_has_a_labelled_row_for_each_latent(sprites):
+    images, factors = sprites
+    figure = plots.signature(checkpoints.load_pretrained("btcvae"), images, factors, Sprites.factor_names, steps=5)
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels[:2] == ["original", "reconstruction"] and len(labels) == 12
+    nats = [float(label.split("·")[1].split()[0]) for label in labels[2:]]
+    assert nats == sorted(nats, reverse=True)
+    named = {label.split("·")[2].strip() for label in labels[2:] if label.count("·") == 2}
+    assert {"posX", "posY", "scale"} <= named
+
+
+def test_images_keep_their_contrast():
+    grey = torch.full((2, 1, 8, 8), 0.5)
+    canvas, centres = plots.sheet([grey, (grey * 255).round().to(torch.uint8)])
+    assert canvas[:8, :8].unique().tolist() == [0.5]
+    assert torch.allclose(canvas[10:18, 10:18], torch.tensor(128 / 255))
+    assert canvas[8:10].unique().tolist() == [1.0]           # white between
+    assert centres.tolist() == [3.5, 13.5]
+
+
+def test_show_gives_a_png_with_alt_text_and_closes_the_figure():
+    shown = plots.show(plots.lines([0, 1], {"a": [1, 2]}, "x", "y"), alt="a rising line")
+    data, metadata = shown._repr_png_()
+    assert data.startswith(b"\x89PNG") and metadata == {"alt": "a rising line"}
+    assert plt.get_fignums() == []
+
+
+def test_carried_names_the_factor_a_latent_copies():
+    factors = Sprites().sample_factors(2000, torch.Generator().manual_seed(0))
+    codes = torch.stack([factors[:, 3].float(), torch.randn(2000, generator=torch.Generator().manual_seed(1))], dim=1)
+    (copied, share), (noise, _) = plots.carried(codes, factors, Sprites.factor_names)
+    assert copied == "posX" and share > 0.8 and noise == ""
+
+
+def test_curves_of_a_history():
+    history = History(steps_per_epoch=10)
+    for epoch in (1, 2):
+        terms = {"loss": 10 / epoch, "reconstruction": 9 / epoch, "kl": 1.0, "kl_per_latent": [0.9, 0.1]}
+        history.add_steps(step=10 * epoch, **terms)
+        history.add_epoch(epoch=epoch, **{f"{part}_{k}": v for part in ("train", "val") for k, v in terms.items()})
+        history.pictures[10 * epoch] = torch.zeros(2, 3, 1, 8, 8, dtype=torch.uint8)
+    assert [ax.get_title() for ax in plots.curves(history).axes] == ["loss", "reconstruction", "kl"]
+    assert len(plots.kl_over_time(history).axes[0].lines) == 2
+    pictures = plots.early_pictures(history).axes[0]
+    assert [text.get_text() for text in pictures.get_yticklabels()] == ["original", "step 10", "step 20"]
+    assert isinstance(plots.kl_bars(torch.randn(50, 3), torch.zeros(50, 3)), Figure)
+    assert isinstance(plots.grid(torch.rand(5, 3, 8, 8), columns=3, titles=list("abcde")), Figure)
