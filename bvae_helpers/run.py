@@ -1,0 +1,219 @@
+"""The state of a training run: all that a checkpoint holds, so that a stopped run goes on exactly."""
+
+import time
+from dataclasses import asdict
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+from tqdm.auto import tqdm
+
+from . import checkpoints, machine
+from .data import split
+from .losses import beta_at, objective
+from .records import History, TensorBoard, pair_of, picture_due, run_folder
+
+
+class Objective(nn.Module):
+    """The objective of a model as a module, in the precision of the config."""
+
+    def __init__(self, model, config, device):
+        super().__init__()
+        self.model, self.config, self.device_type = model, config, device.type
+        self.dtype = machine.precision(config.precision, device)
+
+    def forward(self, x, beta):
+        with torch.autocast(self.device_type, self.dtype, enabled=self.dtype is not torch.float32):
+            return objective(self.model, x, self.config, beta)
+
+
+class Run:
+    """All that a run is, and so all that a checkpoint holds."""
+
+    def __init__(self, model, images, config, device=None):
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        check_run(model, images, config)
+        self.images, self.config, self.fingerprint = images, config, images.fingerprint()
+        self.train, self.held_out = split(len(images), config.val_fraction, config.seed)
+        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.objective = Objective(model, config, self.device)
+        if config.compile:
+            self.objective.compile()
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.objective.dtype is torch.float16)
+        self.history, self.step, self.seconds, self.val_loss, self.best = History(), 0, 0.0, float("inf"), float("inf")
+        self.recent, self.sums = [], {}      # terms since the last point of the curves; totals of the epoch
+        self.steps_per_epoch = self.history.steps_per_epoch = len(self.batches())
+        self.total_steps = config.epochs * self.steps_per_epoch
+        self.scheduler = (CosineAnnealingLR(self.optimizer, self.total_steps) if config.lr_schedule == "cosine" else
+                          ReduceLROnPlateau(self.optimizer, factor=config.lr_factor, patience=config.lr_patience))
+
+    epoch = property(lambda self: len(self.history), doc="Epochs completed.")
+    step_in_epoch = property(lambda self: self.step - self.epoch * self.steps_per_epoch)
+
+    def batches(self):
+        """The batches of the current epoch; a last incomplete one is left out, unless it is the only one."""
+        generator = torch.Generator().manual_seed(self.config.seed + 1_000_003 * self.epoch)
+        order = self.train[torch.randperm(len(self.train), generator=generator)]
+        batches = order.split(self.config.batch_size)
+        return batches if len(batches) == 1 or len(batches[-1]) == len(batches[0]) else batches[:-1]
+
+    def start(self, resume):
+        """Go on from ``last.pt`` where there is one, else begin."""
+        torch.manual_seed(self.config.seed)
+        self.log_folder = run_folder(self.config)
+        last = self.folder and self.folder / "last.pt"
+        if last and last.is_file():
+            if resume:
+                self.load(checkpoints.load(last, self.device))
+            else:
+                checkpoints.move_aside(self.folder)
+        self.images = machine.resident(self.images, self.device)
+        self.board = TensorBoard(self.log_folder, self.step)
+        self.clock = self.saved_at = time.monotonic()
+
+    def record(self, terms):
+        """Count a step. Nothing here waits for the device, except at every ``log_every``-th step."""
+        self.recent.append(terms)
+        self.step += 1
+        if self.config.lr_schedule == "cosine":
+            self.scheduler.step()
+        if self.step % self.config.log_every == 0:
+            self.flush()
+        if picture_due(self.step):
+            self.take_picture()
+        if time.monotonic() - self.saved_at > self.config.save_seconds and self.step_in_epoch < self.steps_per_epoch:
+            self.save("last.pt")
+
+    def flush(self):
+        """Turn the terms of the last steps into one point of the curves."""
+        if not self.recent:
+            return
+        self.check_finite()
+        stacked = {name: torch.stack([terms[name] for terms in self.recent]).double() for name in self.recent[0]}
+        for name, values in stacked.items():
+            self.sums[name] = self.sums.get(name, 0) + values.sum(0).cpu()
+        means = {name: values.mean(0).tolist() for name, values in stacked.items()}
+        self.history.add_steps(step=self.step, **means)
+        self.board.scalars("step", means, self.step)
+        self.recent = []
+
+    def check_finite(self):
+        """Raise FloatingPointError, with the step and the likely cause, if a recent loss is not a number."""
+        losses = torch.stack([terms["loss"] for terms in self.recent])
+        if losses.isfinite().all():
+            return
+        n = int((~losses.isfinite()).nonzero()[0])
+        terms = {k: float(v) for k, v in self.recent[n].items() if v.ndim == 0}
+        cause = ("the KL overflowed: logvar grew too large" if not abs(terms["kl"]) < float("inf") else
+                 "the reconstruction is not a number: look for NaN in the images")
+        kept = f"the last good checkpoint is {self.folder / 'last.pt'}" if self.folder and (self.folder / "last.pt").is_file() \
+            else "no checkpoint had been written yet"
+        raise FloatingPointError(
+            f"the loss was {terms['loss']} at step {self.step - len(self.recent) + n + 1} (epoch {self.epoch + 1}); {cause}. "
+            f"Most often the learning rate ({self.config.lr:g}) is too high: try a tenth of it; {kept}")
+
+    def begin_epoch(self):
+        """The batches that are left of the current epoch."""
+        self.model.train()
+        self.epoch_clock, left = time.monotonic(), self.batches()[self.step_in_epoch:]
+        self.images_left = sum(map(len, left))
+        return left
+
+    def end_epoch(self, validate):
+        """Close the books of an epoch: curves, validation, learning rate, pictures, checkpoints."""
+        self.flush()
+        rate = self.images_left / (time.monotonic() - self.epoch_clock)
+        train = {name: (value / self.steps_per_epoch).tolist() for name, value in self.sums.items()}
+        validation = validate(self) if len(self.held_out) else {}
+        self.val_loss = validation.get("loss", train["loss"])
+        self.history.add_epoch(
+            epoch=self.epoch + 1, lr=self.optimizer.param_groups[0]["lr"], beta=beta_at(self.step, self.config),
+            images_per_second=rate, seconds=self.seconds + time.monotonic() - self.clock, **{f"train_{k}": v for k, v in train.items()},
+            **{f"val_{k}": v for k, v in validation.items()})
+        self.sums = {}
+        if self.config.lr_schedule == "plateau":
+            self.scheduler.step(self.val_loss)
+        self.log_epoch(train, validation)
+        self.save_epoch()
+
+    def log_epoch(self, train, validation):
+        self.board.scalars("train", train, self.step)
+        self.board.scalars("val", validation, self.step)
+        latest = {name: self.history[name][-1] for name in ("lr", "beta", "images_per_second")}
+        self.board.scalars("run", latest, self.step)
+        self.take_picture(keep=False)
+        self.board.traversal(self.model, self.images.take(self.pictured), self.step)
+
+    def save_epoch(self):
+        if self.val_loss < self.best:
+            self.best = self.val_loss
+            self.save("best_model.pt")
+        if self.epoch % self.config.save_every == 0:
+            self.save(f"checkpoint_epoch_{self.epoch}.pt")
+        self.save("last.pt")
+
+    def finish(self):
+        if self.folder and not (self.folder / "final_model.pt").is_file():
+            self.save("final_model.pt")
+        self.board.close()
+        self.model.eval()
+
+    pictured = property(lambda self: (self.held_out if len(self.held_out) else self.train)[:8])
+    folder = property(lambda self: None if self.config.save_dir is None else checkpoints.folder(self.config.save_dir))
+
+    def take_picture(self, keep=True):
+        pair = pair_of(self.model, self.images.take(self.pictured))
+        if keep:
+            self.history.pictures[self.step] = pair
+        self.board.picture(pair, self.step)
+
+    def state(self):
+        return {"model_state_dict": self.model.state_dict(), "optimizer_state_dict": self.optimizer.state_dict(),
+                "scheduler_state_dict": self.scheduler.state_dict(), "scaler_state_dict": self.scaler.state_dict(),
+                "epoch": self.epoch, "step": self.step, "val_loss": self.val_loss, "best_val_loss": self.best,
+                "config": self.config.to_dict(), "data": self.fingerprint, "history": asdict(self.history),
+                "recent": self.recent, "sums": self.sums, "seconds": self.seconds + time.monotonic() - self.clock,
+                "log_folder": self.log_folder, "rng": checkpoints.rng_state()}
+
+    def save(self, name):
+        if self.folder is None:
+            return
+        if self.recent:
+            self.check_finite()
+        checkpoints.save(self.state(), self.folder / name)
+        self.saved_at = time.monotonic()
+
+    def load(self, state):
+        checkpoints.check_same_run(state, self.config, self.fingerprint)
+        self.model.load_state_dict(state["model_state_dict"])
+        self.optimizer.load_state_dict(state["optimizer_state_dict"])
+        self.scheduler.load_state_dict(state["scheduler_state_dict"])
+        self.scaler.load_state_dict(state["scaler_state_dict"])
+        self.step, self.seconds, self.val_loss = state["step"], state["seconds"], state["val_loss"]
+        self.best, self.history = state["best_val_loss"], History(**state["history"])
+        self.recent, self.sums, self.log_folder = state["recent"], state["sums"], state["log_folder"]
+        checkpoints.set_rng_state(state["rng"])
+
+    def bar(self, progress):
+        return tqdm(total=self.total_steps, initial=self.step, unit="step", disable=None if progress else True, leave=False)
+
+    def summary(self):
+        last = {name: values[-1] for name, values in self.history.epochs.items()}
+        parts = [f"epoch {self.epoch}/{self.config.epochs}", f"loss {last['train_loss']:.1f}",
+                 f"recon {last['train_reconstruction']:.1f}", f"KL {last['train_kl']:.2f}"]
+        parts += [f"val loss {last['val_loss']:.1f}"] if "val_loss" in last else []
+        return " · ".join([*parts, f"{last['images_per_second']:,.0f} images/s"])
+
+
+def check_run(model, images, config):
+    """Raise ValueError if the data, the model and the config do not belong together."""
+    want = (model.in_channels, model.img_size, model.img_size)
+    if images.shape != want:
+        raise ValueError(f"the model takes images {want}, the data hold {images.shape}; set in_channels and img_size to fit")
+    for name in ("beta", "latent_dim", "hidden_dims", "network"):
+        if getattr(model, name) != getattr(config, name):
+            raise ValueError(f"the model has {name} {getattr(model, name)}, the config {getattr(config, name)}; "
+                             "build the model with BetaVAE.from_config(config)")
+    if config.objective == "btcvae" and min(len(images), config.batch_size) < 2:
+        raise ValueError("btcvae estimates the total correlation from a batch: it needs batch_size 2 or more")

@@ -1,0 +1,181 @@
+"""The repository's own files agree with each other, and the package stays cheap to import."""
+
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+import bvae_helpers
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
+SKIPPED = {".git", ".venv", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache", "checkpoints", "runs",
+           "build", "dist", "bvae_helpers.egg-info"}
+
+
+def own_files(*suffixes):
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = sorted(f for f in folders if f not in SKIPPED)
+        yield from (pathlib.Path(folder, f) for f in sorted(files) if pathlib.Path(f).suffix in suffixes)
+
+
+def full_environment():
+    extras = PROJECT["optional-dependencies"]
+    return sorted(PROJECT["dependencies"] + extras["lab"] + extras["test"])
+
+
+# Dependencies
+
+def test_requirements_txt_is_the_full_environment():
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert sorted(line for line in lines if not line.startswith("#")) == full_environment()
+
+
+def test_environment_yml_is_the_full_environment():
+    lines = re.findall(r"^ +- (.+)$", (ROOT / "environment.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(set(lines) - {"conda-forge", "pip", "pip:"}) == sorted(
+        full_environment() + [f"python{PROJECT['requires-python']}"])
+
+
+def test_dependencies_are_floors_only():
+    for line in full_environment():
+        assert re.fullmatch(r"[\w.-]+>=[\d.]+", line) or line == "ipywidgets>=7.7,<9", line
+
+
+def test_what_a_hosted_notebook_has_is_all_that_run_time_asks_for():
+    """Colab must not have to reinstall JupyterLab, nor anything else that only the tests need."""
+    names = {re.split(r"[><=]", line)[0] for line in PROJECT["dependencies"]}
+    assert names == {"torch", "torchvision", "numpy", "matplotlib", "ipywidgets", "tqdm", "pillow", "tensorboard", "scikit-learn"}
+
+
+
+def test_the_package_imports_only_what_it_declares():
+    declared = {"torch", "torchvision", "numpy", "matplotlib", "ipywidgets", "tqdm", "PIL", "tensorboard", "sklearn"}
+    optional = {"h5py", "ray"}
+    known = declared | optional | {"bvae_helpers", "IPython"}       # IPython comes with ipywidgets
+    for path in own_files(".py"):
+        if path.is_relative_to(ROOT / "bvae_helpers"):
+            code = re.sub(r'"""[\s\S]*?"""', "", path.read_text(encoding="utf-8"))
+            found = set(re.findall(r"^\s*(?:import|from) (\w+)", code, re.MULTILINE)) - sys.stdlib_module_names
+            assert found <= known, f"{path.name} imports {found - known}"
+
+
+def test_version_is_stated_once():
+    assert PROJECT["dynamic"] == ["version"] and re.fullmatch(r"\d+\.\d+\.\d+", bvae_helpers.__version__)
+
+
+def test_pretrained_models_travel_with_the_package():
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["bvae_helpers"]
+    files = {p for p in (ROOT / "bvae_helpers").rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
+    packed = {p for pattern in patterns for p in (ROOT / "bvae_helpers").glob(pattern)}
+    assert files and files == packed
+    assert all(p.stat().st_size <= 2.5e6 for p in files)
+    assert {p.stem for p in packed if p.suffix == ".pt"} == {p.stem for p in packed if p.suffix == ".json"}
+
+
+# The package
+
+def python(code):
+    """What a fresh interpreter prints, started in the repository."""
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_import_loads_nothing_heavy():
+    loaded = set(python("import sys, bvae_helpers; print(*{m.split('.')[0] for m in sys.modules})").split())
+    assert "bvae_helpers" in loaded
+    assert not loaded & {"torch", "numpy", "matplotlib", "tensorboard", "sklearn", "ipywidgets", "PIL"}
+
+
+def test_training_needs_no_figures_and_no_tensorboard():
+    """Without a notebook or a log folder, what draws and what logs is never imported."""
+    loaded = set(python("import sys; from bvae_helpers import training, checkpoints, metrics; "
+                        "print(*{m.split('.')[0] for m in sys.modules})").split())
+    assert "torch" in loaded
+    assert not loaded & {"matplotlib", "tensorboard", "sklearn", "ipywidgets", "ray", "h5py"}
+
+
+def test_arrows_run_one_way():
+    """Nothing below imports teach, plots or explorer (the command line draws a picture, and may)."""
+    above = {"teach", "plots", "explorer", "exercises", "__main__"}
+    for path in (ROOT / "bvae_helpers").glob("*.py"):
+        if path.stem not in above:
+            code = path.read_text(encoding="utf-8")
+            found = set(re.findall(r"from \. import (.+)|from \.(\w+) import", code))
+            names = {n.strip().split(" ")[0] for pair in found for text in pair for n in text.split(",") if n}
+            assert not names & above, f"{path.name} imports {names & above}"
+
+
+# Words and addresses
+
+def load_tool(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_address_is_stamped_everywhere():
+    run = subprocess.run([sys.executable, "tools/stamp.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_stamping_a_fork_changes_badges_and_clones_and_leaves_the_citation(monkeypatch):
+    stamp = load_tool("stamp")
+    text = f"{stamp.badge('00_quickstart')} git clone {stamp.address()}.git; the original: {stamp.address()}"
+    monkeypatch.setattr(stamp, "address", lambda: "https://github.com/someone/fork")
+    stamped = stamp.stamp_text(text)
+    assert stamp.badge("00_quickstart") in stamped and "git clone https://github.com/someone/fork" in stamped
+    assert stamped.endswith(f"the original: {PROJECT['urls']['repository']}")
+    cells = [{"cell_type": "code", "source": ["from bvae_helpers.teach import setup\n", "# pip"]}]
+    made = json.loads(stamp.stamp_notebook(json.dumps({"cells": cells})))["cells"][0]["source"]
+    assert "".join(made) == stamp.setup_cell() and "someone/fork" in made[0]
+
+
+@pytest.mark.parametrize("path", list(own_files(".py", ".md", ".toml", ".yml", ".yaml", ".txt", ".json", "")),
+                         ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_file_names_a_folder_of_a_machine(path):
+    """Nobody else has it. (Notebooks: tests/test_notebooks.py.)"""
+    pattern = r"(?<![\w.])/" + r"(?:home|root|Users|work|mnt|tmp)/\w"
+    found = re.search(pattern, path.read_text(encoding="utf-8"))
+    assert not found, found[0]
+
+
+def test_readme_links_lead_somewhere_and_name_every_notebook():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    stamp = load_tool("stamp")
+    for link in re.findall(r"\]\(([^)#\s]+)\)|src=\"([^\"]+)\"", text):
+        link = "".join(link)
+        assert link.startswith("http") or (ROOT / link).exists(), f"no file at {link}"
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        assert f"(notebooks/{path.name})" in text and stamp.badge(path.stem) in text, path.name
+
+
+def test_readme_commands_are_real(capsys):
+    """Every ``make`` target, script and command-line flag that the README shows exists."""
+    from bvae_helpers.__main__ import make_parser
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {"lab", "test"} <= set(re.findall(r"\bmake (\w+)", text)) <= targets
+    for script in re.findall(r"python ((?:tools|benchmarks)/[\w/]+\.py)", text):
+        assert (ROOT / script).is_file(), script
+    commands = re.findall(r"python -m bvae_helpers ([^\n`#]+)", text)
+    assert commands
+    for command in commands:
+        make_parser().parse_args(command.split())
+
+
+def test_ci_covers_the_floors():
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    floor = dict(line.split(">=") for line in PROJECT["dependencies"])
+    for name in ("torch", "torchvision"):
+        assert f"{name}=={floor[name]}.*" in text
+    assert '"3.11"' in text and '"3.13"' in text and '"7.7.*"' in text and '"8.*"' in text
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
