@@ -62,6 +62,7 @@ def ours(images, batch, precision):
 
 def pythae(images, batch):
     """pythae's BaseTrainer on a beta-VAE with our encoder and decoder -> images/s over one epoch."""
+    from pythae.data.datasets import BaseDataset
     from pythae.models import BetaVAE as TheirVAE
     from pythae.models import BetaVAEConfig
     from pythae.models.base.base_utils import ModelOutput
@@ -86,8 +87,8 @@ def pythae(images, batch):
         def forward(self, z):
             return ModelOutput(reconstruction=self.net(z))
 
-    model = TheirVAE(BetaVAEConfig(input_dim=(1, 64, 64), latent_dim=10, beta=4.0, reconstruction_loss="bce"), Encoder(), Decoder())
-    from pythae.data.datasets import BaseDataset
+    settings_there = BetaVAEConfig(input_dim=(1, 64, 64), latent_dim=10, beta=4.0, reconstruction_loss="bce")
+    model = TheirVAE(settings_there, Encoder(), Decoder())
     data = BaseDataset(images.float() / 255, torch.zeros(len(images)))
     with tempfile.TemporaryDirectory() as folder:
         trainer = BaseTrainer(model, data, training_config=BaseTrainerConfig(
@@ -101,7 +102,8 @@ def one(kind, batch, count):
     """Run one contender in this process and print its images/s."""
     images, _ = render(Sprites(), count, seed=0)
     contenders = {"textbook": lambda n: textbook(images[:n], batch), "pythae": lambda n: pythae(images[:n], batch),
-                  "float32": lambda n: ours(images[:n], batch, "float32"), "bfloat16": lambda n: ours(images[:n], batch, "bfloat16")}
+                  "float32": lambda n: ours(images[:n], batch, "float32"),
+                  "bfloat16": lambda n: ours(images[:n], batch, "bfloat16")}
     contenders[kind](batch * 8)          # warm up
     print(json.dumps(contenders[kind](count)))
 
@@ -152,7 +154,8 @@ def main():
                 rates[kind].append(float(done.stdout.strip().splitlines()[-1]))
         middle = {kind: statistics.median(values) for kind, values in rates.items()}
         for kind in kinds:
-            print(f"batch {batch:4d}  {kind:9s} {middle[kind]:7,.0f} images/s   {middle[kind] / middle['textbook']:.2f} x textbook")
+            ratio = middle[kind] / middle["textbook"]
+            print(f"batch {batch:4d}  {kind:9s} {middle[kind]:7,.0f} images/s   {ratio:.2f} x textbook")
         rate, peak = middle["float32"] * flops_per_image(settings(batch)), sgemm_rate()
         print(f"batch {batch:4d}  float32 step {rate / 1e9:.0f} GFLOP/s, large sgemm {peak / 1e9:.0f} GFLOP/s: {rate / peak:.2f}")
 

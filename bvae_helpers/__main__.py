@@ -2,7 +2,6 @@
 
 import argparse
 import pathlib
-import sys
 from dataclasses import MISSING, fields
 
 import torch

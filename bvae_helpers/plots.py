@@ -86,7 +86,8 @@ def grid(images, columns=8, titles=None):
     figure, ax = plt.subplots(figsize=(width + 0.2, width * canvas.shape[0] / canvas.shape[1] + 0.3))
     ax.imshow(canvas.numpy(), interpolation="nearest")
     for i, title in enumerate(titles or []):
-        ax.text(centres[i % columns], centres[i // columns] - images.shape[-1] * 0.52, title, fontsize=8, ha="center", va="bottom")
+        above = centres[i // columns] - 0.52 * images.shape[-1]
+        ax.text(centres[i % columns], above, title, fontsize=8, ha="center", va="bottom")
     ax.set_axis_off()
     return figure
 

@@ -129,8 +129,8 @@ class Run:
         self.val_loss = validation.get("loss", train["loss"])
         self.history.add_epoch(
             epoch=self.epoch + 1, lr=self.optimizer.param_groups[0]["lr"], beta=beta_at(self.step, self.config),
-            images_per_second=rate, seconds=self.seconds + time.monotonic() - self.clock, **{f"train_{k}": v for k, v in train.items()},
-            **{f"val_{k}": v for k, v in validation.items()})
+            images_per_second=rate, seconds=self.seconds + time.monotonic() - self.clock,
+            **{f"train_{k}": v for k, v in train.items()}, **{f"val_{k}": v for k, v in validation.items()})
         self.sums = {}
         if self.config.lr_schedule == "plateau":
             self.scheduler.step(self.val_loss)

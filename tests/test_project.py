@@ -10,6 +10,7 @@ import sys
 import tomllib
 
 import pytest
+from PIL import Image
 
 import bvae_helpers
 
@@ -163,7 +164,7 @@ def test_readme_commands_are_real(capsys):
 
     text = (ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert {"lab", "test"} <= set(re.findall(r"\bmake (\w+)", text)) <= targets
+    assert {"lab", "test"} <= set(re.findall(r"(?:^|`)make (\w+)", text, re.MULTILINE)) <= targets
     for script in re.findall(r"python ((?:tools|benchmarks)/[\w/]+\.py)", text):
         assert (ROOT / script).is_file(), script
     commands = re.findall(r"python -m bvae_helpers ([^\n`#]+)", text)
@@ -179,3 +180,19 @@ def test_ci_covers_the_floors():
         assert f"{name}=={floor[name]}.*" in text
     assert '"3.11"' in text and '"3.13"' in text and '"7.7.*"' in text and '"8.*"' in text
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_readme_python_runs(tmp_path, monkeypatch):
+    """The README's Python blocks, in order, on a folder of a few pictures, for one epoch."""
+    (tmp_path / "my_pictures").mkdir()
+    for k in range(10):
+        Image.new("RGB", (70, 64), (25 * k, 90, 200)).save(tmp_path / "my_pictures" / f"{k}.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    code = "\n".join(blocks)
+    assert code.count("epochs=50") == 1
+    names = {}
+    exec(code.replace("epochs=50", "epochs=1"), names)
+    assert len(names["history"]["val_loss"]) == 1 and names["row"].shape == (9, 3, 64, 64)
+    assert Image.open("samples.png").size == (8 * 66 + 2, 2 * 66 + 2)

@@ -60,7 +60,8 @@ def card(name, model, state, others):
         "parameters": count_parameters(model), "weights": "float16", "steps": state["step"], "epochs": state["epoch"],
         "seed": config.seed, "training_minutes": round(state["seconds"] / 60, 1), "torch": torch.__version__,
         "config": {**config.to_dict(), "save_dir": None, "log_dir": None},
-        "factor_names": list(Sprites.factor_names), "evaluation": f"{SAMPLES:,} sprites for each of seeds {EVALUATION_SEEDS}; mean codes",
+        "factor_names": list(Sprites.factor_names),
+        "evaluation": f"{SAMPLES:,} sprites for each of seeds {EVALUATION_SEEDS}; mean codes",
         "scores": mean, "range_over_evaluation_seeds": spread, "other_training_seeds": others,
     }
 
@@ -84,7 +85,7 @@ def main():
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     parser.add_argument("--folder", type=pathlib.Path, help="checkpoints (default: checkpoints/pretrain/<name>-<seed>)")
     parser.add_argument("--publish-only", action="store_true", help="do not train: publish the newest checkpoint")
-    parser.add_argument("--score-only", action="store_true", help="do not train or publish: print the scores of the newest checkpoint")
+    parser.add_argument("--score-only", action="store_true", help="only print the scores of the newest checkpoint")
     parser.add_argument("--other-seeds", default="{}", help="JSON: what other training seeds scored, for the card")
     args = parser.parse_args()
     if args.threads:

@@ -11,6 +11,10 @@ def top_latents(mu, logvar, k):
 def top_latents(mu, logvar, k):
     return mu.std(0).argsort(descending=True)[:k]
 '''),
+        ("by certainty alone", "the certainty only", '''
+def top_latents(mu, logvar, k):
+    return logvar.mean(0).argsort()[:k]
+'''),
         ("all latents", "the k = 3 best latents", '''
 def top_latents(mu, logvar, k):
     kl = 0.5 * (mu**2 + logvar.exp() - 1 - logvar)

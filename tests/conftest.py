@@ -1,0 +1,61 @@
+"""What several test modules share: two threads, small pictures, a small network, and a way to compare runs."""
+
+import os
+import pathlib
+from dataclasses import asdict
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest
+import torch
+
+from bvae_helpers.config import Config
+from bvae_helpers.model import BetaVAE
+from bvae_helpers.sprites import Sprites
+
+torch.set_num_threads(2)      # the same everywhere: another number of threads may round differently
+
+SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"   # real data, next to a checkout or not at all
+
+
+@pytest.fixture
+def shared_file():
+    """``shared_file("dsprites/frames.npz")`` -> its path; skips the test where the file is not there."""
+    def find(name):
+        if not (SHARED / name).exists():
+            pytest.skip(f"needs {name}, real data that is not part of the repository")
+        return SHARED / name
+    return find
+
+
+def small_pictures(n=100):
+    """n sprites, every fourth pixel: uint8 (n, 1, 16, 16)."""
+    sprites = Sprites()
+    return sprites.images(sprites.sample_factors(n, torch.Generator().manual_seed(0)))[:, :, 2::4, 2::4].contiguous()
+
+
+def small_config(save_dir=None, **changes):
+    """A network of two blocks and three latents on 16 x 16 pixels: an epoch takes a blink."""
+    settings = dict(img_size=16, hidden_dims=[4, 8], latent_dim=3, batch_size=8, lr=1e-3, epochs=2, precision="float32",
+                    save_dir=save_dir, log_dir=None, log_every=4)
+    return Config.sprites(**{**settings, **changes})
+
+
+def new_model(config, seed=0):
+    """A model with weights drawn from ``seed``."""
+    torch.manual_seed(seed)
+    return BetaVAE.from_config(config)
+
+
+def curves(history):
+    """A history without what the clock says: plain values that can be compared with ==."""
+    values = asdict(history)
+    for name in ("seconds", "images_per_second"):
+        values["epochs"].pop(name)
+    values["pictures"] = {step: pair.tolist() for step, pair in history.pictures.items()}
+    return values
+
+
+def same_state(one, two):
+    """Whether two state dicts hold the same names and the same bits."""
+    return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)

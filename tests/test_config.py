@@ -1,0 +1,92 @@
+"""Settings: the classic dictionary, errors that help, presets, files, profiles."""
+
+import json
+
+import pytest
+
+from bvae_helpers.config import PROFILES, Config, profile
+
+CLASSIC = {"data_path": "./CelebA/img_align_celeba", "batch_size": 32, "img_size": 64, "latent_dim": 128,
+           "hidden_dims": [32, 64, 128, 256], "beta": 4.0, "lr": 1e-4, "epochs": 50, "save_dir": "./checkpoints",
+           "log_dir": "./runs"}
+
+
+def test_the_classic_dictionary_is_taken_as_it_is():
+    config = Config(**CLASSIC)
+    assert {name: getattr(config, name) for name in CLASSIC} == CLASSIC
+    assert config.to_dict() == Config().to_dict()       # it says what the defaults are
+
+
+def test_learning_rate_means_lr():
+    assert Config(learning_rate=3e-4).lr == 3e-4
+
+
+@pytest.mark.parametrize("wrong, near", [("latentdim", "latent_dim"), ("batchsize", "batch_size"), ("Beta", "beta"),
+                                         ("hiddendims", "hidden_dims"), ("learningrate", "learning_rate")])
+def test_an_unknown_key_names_the_nearest(wrong, near):
+    with pytest.raises(TypeError, match=f"{wrong}.*{near}"):
+        Config(**{wrong: 1})
+
+
+@pytest.mark.parametrize("name, value, said", [
+    ("beta", -1, "from 0.0 to"), ("beta", float("nan"), "from 0.0 to"), ("beta", "four", "four"),
+    ("latent_dim", 0, "from 1 to 4096"), ("latent_dim", 2.5, "whole number"), ("img_size", 7, "from 8 to 1024"),
+    ("batch_size", True, "whole number"), ("batch_size", None, "whole number"), ("val_fraction", 1.0, "from 0.0 to 0.9"),
+    ("hidden_dims", [], "non-empty list"), ("hidden_dims", "32", "non-empty list"), ("hidden_dims", [32, -1], "from 1 to"),
+    ("network", "resnet", "classic or sprites"), ("reconstruction", "l2", "mse or bernoulli or gaussian or laplace"),
+    ("compile", "yes", "True or False"), ("lr", float("inf"), "from 0.0 to"), ("epochs", 0, "from 1 to"),
+    ("num_images", 1, "from 2 to")])
+def test_a_value_out_of_range_names_the_range(name, value, said):
+    with pytest.raises(ValueError, match=name) as error:
+        Config(**{name: value})
+    assert said in str(error.value)
+
+
+def test_none_only_where_it_means_something():
+    config = Config(num_images=None, save_dir=None, log_dir=None)
+    assert config.num_images is config.save_dir is config.log_dir is None
+    with pytest.raises(ValueError, match="data_path"):
+        Config(data_path=None)
+
+
+def test_values_are_stored_in_their_type_and_the_list_is_a_copy(tmp_path):
+    dims = [8, 16]
+    config = Config(beta=4, epochs=2.0, hidden_dims=dims, save_dir=tmp_path)
+    assert type(config.beta) is float and type(config.epochs) is int and config.save_dir == str(tmp_path)
+    dims.append(32)
+    assert config.hidden_dims == [8, 16] and Config().hidden_dims == [32, 64, 128, 256]
+    json.dumps(config.to_dict())                        # plain values only, or this raises
+
+
+def test_the_sprite_preset_and_replace():
+    config = Config.sprites(beta=6.0)
+    assert (config.in_channels, config.latent_dim, config.hidden_dims, config.reconstruction, config.beta) == \
+        (1, 10, [32, 32, 64, 64], "bernoulli", 6.0)
+    other = config.replace(seed=3)
+    assert (other.seed, config.seed, other.beta) == (3, 0, 6.0)
+    with pytest.raises(ValueError, match="seed"):
+        config.replace(seed=-1)
+
+
+def test_settings_from_files(tmp_path):
+    (tmp_path / "a.json").write_text('{"beta": 2, "learning_rate": 0.01}')
+    (tmp_path / "a.toml").write_text("beta = 3.0\nhidden_dims = [4, 8]\n")
+    (tmp_path / "a.yaml").write_text("beta: 3")
+    assert Config.load(tmp_path / "a.json", beta=5.0).to_dict() == Config(beta=5.0, lr=0.01).to_dict()
+    assert Config.load(tmp_path / "a.toml").hidden_dims == [4, 8]
+    with pytest.raises(ValueError, match="json or .toml"):
+        Config.load(tmp_path / "a.yaml")
+
+
+def test_profiles(monkeypatch):
+    monkeypatch.setenv("BVAE_PROFILE", "tiny")
+    assert profile() == PROFILES["tiny"] and profile("laptop").name == "laptop"
+    monkeypatch.setenv("BVAE_PROFILE", "huge")
+    with pytest.raises(ValueError, match="tiny or laptop or gpu"):
+        profile()
+    monkeypatch.delenv("BVAE_PROFILE")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert profile().name == "gpu"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert profile().name == "laptop"
+    assert PROFILES["tiny"].images < PROFILES["laptop"].images < PROFILES["gpu"].images

@@ -1,0 +1,146 @@
+"""What a data set is here: the readers of real files, splits, batches, fingerprints."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import small_pictures
+from PIL import Image
+from torch.utils.data import DataLoader, TensorDataset
+
+from bvae_helpers import data as D
+from bvae_helpers.config import Config
+from bvae_helpers.sprites import Sprites
+
+SIZES = (3, 2, 2, 2, 2)
+
+
+class SmallDSprites(D.DSprites):
+    """The reader of the real file on a lattice of 48 images."""
+
+    factor_sizes = SIZES
+
+
+class Bomb:
+    """Unpickled, it leaves a mark."""
+
+    def __init__(self, mark):
+        self.mark = str(mark)
+
+    def __reduce__(self):
+        return open, (self.mark, "w")
+
+
+@pytest.fixture
+def dsprites_file(tmp_path):
+    """A file laid out like the real one; its metadata is a pickle that must never be opened."""
+    pixels = np.random.default_rng(0).integers(0, 2, (48, 64, 64), dtype=np.uint8)
+    np.savez(tmp_path / "dsprites.npz", imgs=pixels, metadata=np.array(Bomb(tmp_path / "opened"), dtype=object))
+    return tmp_path / "dsprites.npz", pixels
+
+
+def test_dsprites_reads_in_lattice_order_and_opens_no_pickle(dsprites_file):
+    path, pixels = dsprites_file
+    data = SmallDSprites(path)
+    images = data.images(torch.tensor([[0, 0, 0, 0, 0], [0, 0, 0, 0, 1], [0, 0, 0, 1, 0], [2, 1, 1, 1, 1]]))
+    assert images.shape == (4, 1, 64, 64) and images.dtype == torch.uint8
+    assert np.array_equal(images[:, 0].numpy(), pixels[[0, 1, 2, 47]] * 255)
+    assert len(data) == 48 and not (path.parent / "opened").exists()
+    np.load(path, allow_pickle=True)["metadata"]         # the trap does work
+    assert (path.parent / "opened").exists()
+
+
+def test_dsprites_answers_like_sprites(dsprites_file):
+    data = SmallDSprites(dsprites_file[0])
+    assert set(dir(Sprites)) & {"factor_names", "factor_sizes", "images", "sample_factors"} <= set(dir(data))
+    factors = data.sample_factors(200, torch.Generator().manual_seed(0))
+    assert factors.shape == (200, 5) and [int(c.max()) + 1 for c in factors.T] == list(SIZES)
+    assert len(D.as_images(data)) == 48
+    with pytest.raises(ValueError, match="scale must be 0 to 1"):
+        data.images(torch.tensor([[0, 2, 0, 0, 0]]))
+
+
+@pytest.mark.parametrize("reader", (D.DSprites, D.Shapes3D))
+def test_a_missing_file_says_where_to_get_it(reader, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no file at .*nothing.*https://github.com/google-deepmind.*Sprites()"):
+        reader(tmp_path / "nothing.npz")
+
+
+def test_shapes3d(tmp_path):
+    h5py = pytest.importorskip("h5py", reason="h5py is an optional extra")
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)
+    with h5py.File(tmp_path / "3dshapes.h5", "w") as file:
+        file["images"] = pixels
+    data = D.Shapes3D(tmp_path / "3dshapes.h5")
+    factors = D.factors_of(torch.tensor([7, 3, 7]), data.factor_sizes)
+    assert np.array_equal(data.images(factors).numpy(), pixels[[7, 3, 7]].transpose(0, 3, 1, 2))
+
+
+def test_load_data_chooses_the_reader(dsprites_file, tmp_path, monkeypatch):
+    assert isinstance(D.load_data(Config.sprites()), Sprites)
+    monkeypatch.setattr(D.DSprites, "factor_sizes", SIZES)
+    assert isinstance(D.load_data(Config.sprites(data_path=dsprites_file[0])), D.DSprites)
+    Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
+    assert D.load_data(Config(data_path=tmp_path, img_size=16)).shape == (1, 3, 16, 16)
+
+
+def test_lattice_positions_and_classes():
+    index = torch.arange(48)
+    factors = D.factors_of(index, SIZES)
+    assert torch.equal(D.index_of(factors, SIZES), index)
+    assert factors[1].tolist() == [0, 0, 0, 0, 1] and factors[16].tolist() == [1, 0, 0, 0, 0]
+
+
+def test_render_draws_n_or_all():
+    images, factors = D.render(Sprites(), 7, seed=3)
+    again, same = D.render(Sprites(), 7, seed=3)
+    other = D.render(Sprites(), 7, seed=4)[1]
+    assert images.shape == (7, 1, 64, 64) and torch.equal(images, again) and torch.equal(factors, same)
+    assert not torch.equal(factors, other)
+    assert torch.equal(images, Sprites().images(factors))
+
+
+def test_as_images_takes_every_kind():
+    pictures = small_pictures(6)
+    for source in (pictures, pictures.numpy(), pictures.float() / 255, TensorDataset(pictures, torch.arange(6)),
+                   [Image.fromarray(p[0].numpy()) for p in pictures]):
+        images = D.as_images(source)
+        taken = images.take(torch.tensor([4, 1]))
+        assert (len(images), images.shape) == (6, (1, 16, 16))
+        assert torch.equal(D.to_batch(taken), pictures[[4, 1]] / 255)
+    assert len(D.as_images(pictures, 4)) == len(D.as_images(TensorDataset(pictures), 4)) == 4
+    assert len(D.as_images(Sprites(), 9)) == 9
+
+
+@pytest.mark.parametrize("source, error, said", [
+    (torch.zeros(3, 16, 16), ValueError, r"shape \(N, C, S, S\)"), (torch.zeros(3, 1, 8, 8, dtype=torch.int64), ValueError, "uint8"),
+    (torch.zeros(0, 1, 8, 8), ValueError, "no images"), ([torch.zeros(8, 8)], ValueError, r"shape \(C, S, S\)"),
+    (DataLoader(TensorDataset(torch.zeros(3, 1, 8, 8))), TypeError, "DataLoader"), (7, TypeError, "int")])
+def test_as_images_says_what_it_cannot_take(source, error, said):
+    with pytest.raises(error, match=said):
+        D.as_images(source)
+
+
+def test_split_is_a_partition_that_follows_the_seed():
+    train, held_out = D.split(100, 0.2, seed=5)
+    assert (len(train), len(held_out)) == (80, 20)
+    assert sorted([*train.tolist(), *held_out.tolist()]) == list(range(100))
+    assert torch.equal(D.split(100, 0.2, seed=5)[0], train) and not torch.equal(D.split(100, 0.2, seed=6)[0], train)
+    assert [len(part) for part in D.split(3, 0.1)] == [2, 1]       # never an empty one, where one is wanted
+    assert [len(part) for part in D.split(10, 0.0)] == [10, 0]
+
+
+def test_to_batch_is_float_in_0_1_and_leaves_its_argument_alone():
+    pictures = small_pictures(2)
+    before = pictures.clone()
+    x = D.to_batch(pictures)
+    assert x.dtype == torch.float32 and x.max() == 1 and torch.equal(pictures, before)
+    colour = D.to_batch(torch.zeros(2, 3, 8, 8))
+    assert colour.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_fingerprint_changes_with_the_images():
+    pictures = small_pictures(10)
+    other = pictures.clone()
+    other[0, 0, 0, 0] ^= 1
+    prints = {D.Images(source).fingerprint() for source in (pictures, other, pictures[:9], TensorDataset(pictures))}
+    assert len(prints) == 4 and D.Images(pictures.clone()).fingerprint() in prints

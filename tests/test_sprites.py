@@ -1,0 +1,104 @@
+"""The procedural dSprites: against real frames, and against answers worked out by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from bvae_helpers.sprites import FACTOR_NAMES, FACTOR_SIZES, Sprites
+
+SPRITES = Sprites()
+
+
+def draw(*factors):
+    """One image, bool (64, 64): shape, scale, orientation, posX, posY."""
+    return SPRITES.images(torch.tensor([factors]))[0, 0] > 0
+
+
+def test_real_frames(shared_file):
+    with np.load(shared_file("dsprites/frames.npz")) as frames:
+        real, factors = frames["imgs"], torch.from_numpy(frames["latents_classes"][:, 1:])
+    ours = SPRITES.images(factors)[:, 0].numpy() // 255
+    wrong = (ours != real).sum(axis=(1, 2))              # pixels, per frame
+    assert len(real) == 258
+    assert (wrong == 0).sum() >= 236 and wrong.max() <= 2
+
+
+def test_contract():
+    factors = SPRITES.sample_factors(5, torch.Generator().manual_seed(0))
+    images = SPRITES.images(factors)
+    assert len(SPRITES) == 737_280 and SPRITES.factor_names == FACTOR_NAMES and SPRITES.factor_sizes == FACTOR_SIZES
+    assert images.shape == (5, 1, 64, 64) and images.dtype == torch.uint8
+    assert set(images.unique().tolist()) == {0, 255}
+    assert SPRITES.images(factors[:0]).shape == (0, 1, 64, 64)
+
+
+def test_an_image_depends_on_its_own_factors_only():
+    factors = SPRITES.sample_factors(3000, torch.Generator().manual_seed(1))    # several chunks, shapes mixed
+    together = SPRITES.images(factors)
+    some = torch.arange(0, 3000, 271)
+    assert torch.equal(together[some], torch.cat([SPRITES.images(factors[i:i + 1]) for i in some]))
+
+
+def test_sample_factors_reach_every_class_and_follow_the_generator():
+    draws = [SPRITES.sample_factors(2000, torch.Generator().manual_seed(s)) for s in (0, 0, 1)]
+    assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2])
+    assert [len(column.unique()) for column in draws[0].T] == list(FACTOR_SIZES)
+
+
+@pytest.mark.parametrize("shape", range(3))
+def test_the_last_orientation_equals_the_first(shape):
+    assert torch.equal(draw(shape, 5, 39, 7, 20), draw(shape, 5, 0, 7, 20))
+    assert not torch.equal(draw(shape, 5, 5, 7, 20), draw(shape, 5, 0, 7, 20))
+
+
+def test_the_square_counted_by_hand():
+    # centre (16, 16), half-side 9.6: pixel centres 6.5 ... 25.5, twenty a side; half of that at half the scale
+    for scale, low, high in ((5, 6, 26), (0, 11, 21)):
+        expected = torch.zeros(64, 64, dtype=torch.bool)
+        expected[low:high, low:high] = True
+        assert torch.equal(draw(0, scale, 0, 0, 0), expected)
+
+
+@pytest.mark.parametrize("shape", (0, 1))                # the heart's centre of mass is not its centre
+def test_centre_positions(shape):
+    for x, y in ((0, 0), (31, 0), (0, 31), (10, 21), (31, 31)):
+        rows, columns = draw(shape, 5, 0, x, y).nonzero().T
+        assert abs(columns.double().mean() + 0.5 - (16 + 32 * x / 31)) <= 0.5      # half a pixel
+        assert abs(rows.double().mean() + 0.5 - (16 + 32 * y / 31)) <= 0.5
+
+
+@pytest.mark.parametrize("shape", range(3))
+def test_area_grows_with_scale_as_its_square(shape):
+    areas = [int(draw(shape, scale, 0, 16, 16).sum()) for scale in range(6)]
+    assert all(a < b for a, b in zip(areas, areas[1:]))
+    assert areas[5] / areas[0] == pytest.approx(4, rel=0.15)       # pixels: the border rounds
+
+
+def test_ellipse_axes_and_the_sense_of_turning():
+    rows, columns = draw(1, 5, 0, 0, 0).nonzero().T
+    assert columns.max() - columns.min() + 1 == 26 and rows.max() - rows.min() + 1 == 14    # 2 x 12.77, 2 x 7.21
+    rows, columns = draw(1, 5, 5, 16, 16).double().nonzero().double().T     # 46 degrees
+    covariance = ((rows - rows.mean()) * (columns - columns.mean())).mean()
+    assert covariance < -10                              # counter-clockwise: the right end is up, where y is small
+
+
+def test_heart_is_upright_and_symmetric():
+    heart = draw(2, 5, 0, 0, 0)
+    assert torch.equal(heart[:, :16].flip(1), heart[:, 16:32])      # about x = 16
+    widths = heart.sum(1)[heart.any(1)]
+    assert widths[-1] <= 4 < widths[: len(widths) // 2].max()       # a point below, lobes above
+
+
+@pytest.mark.parametrize("factors, said", [
+    (torch.zeros(2, 4, dtype=torch.long), r"shape \(N, 5\)"), (torch.zeros(5, dtype=torch.long), r"shape \(N, 5\)"),
+    (torch.zeros(1, 5), "integer"), (torch.zeros(1, 5, dtype=torch.bool), "integer"),
+    (torch.tensor([[3, 0, 0, 0, 0]]), "shape must be 0 to 2, got 3"),
+    (torch.tensor([[0, 0, 40, 0, 0]]), "orientation must be 0 to 39, got 40"),
+    (torch.tensor([[0, 0, 0, -1, 0]]), "posX must be 0 to 31, got -1")])
+def test_wrong_factors_are_named(factors, said):
+    with pytest.raises(ValueError, match=said):
+        SPRITES.images(factors)
+
+
+def test_factors_may_be_lists_and_small_integers():
+    assert torch.equal(SPRITES.images([[2, 1, 3, 4, 5]]), SPRITES.images(torch.tensor([[2, 1, 3, 4, 5]], dtype=torch.uint8)))

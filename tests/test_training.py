@@ -1,0 +1,375 @@
+"""fit(): what it records, what it leaves on disk, and that no run is ever lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import curves, new_model, same_state, small_config, small_pictures
+from PIL import Image
+from torch.utils.data import TensorDataset
+
+from bvae_helpers import checkpoints, machine, training
+from bvae_helpers.config import Config
+from bvae_helpers.data import Images
+from bvae_helpers.records import History
+from bvae_helpers.run import Run
+from bvae_helpers.training import fit
+
+HERE = Path(__file__).resolve().parent
+
+
+def train(config, data=None, model=None, **options):
+    """Train a new small model on the CPU -> model, history."""
+    model = model or new_model(config)
+    history = fit(model, small_pictures() if data is None else data, config, **{"progress": False, "device": "cpu", **options})
+    return model, history
+
+
+# What is learned and recorded
+
+def test_the_loss_falls_and_the_history_adds_up():
+    model, history = train(small_config(epochs=6, beta=1.0, lr=3e-3))
+    assert history["epoch"] == [1, 2, 3, 4, 5, 6] and len(history) == 6 and not model.training
+    assert history["val_loss"][-1] < 0.8 * history["val_loss"][0]
+    for part in ("train", "val"):
+        recon, kl, loss = (np.array(history[f"{part}_{name}"]) for name in ("reconstruction", "kl", "loss"))
+        assert loss == pytest.approx(recon + kl, rel=1e-6)
+        assert np.sum(history[f"{part}_kl_per_latent"], axis=1) == pytest.approx(kl, rel=1e-5)
+    assert history["lr"] == [3e-3] * 6 and min(history["images_per_second"]) > 0
+    assert history.steps["step"] == sorted({*range(4, 61, 4), *range(10, 61, 10)})     # 10 steps an epoch, a point every 4
+    assert list(history.pictures) == [10, 30] and history.pictures[10].shape == (2, 8, 1, 16, 16)
+
+
+def test_the_epochs_terms_are_the_mean_of_its_steps():
+    history = train(small_config(log_every=1))[1]
+    first, second = np.reshape(history.steps["loss"], (2, 10)).mean(1)
+    assert history["train_loss"] == pytest.approx([first, second], rel=1e-9)
+
+
+def test_the_same_seed_trains_the_same_model_and_another_does_not():
+    models = [train(small_config(seed=seed, epochs=1))[0].state_dict() for seed in (0, 0, 1)]
+    assert same_state(models[0], models[1]) and not same_state(models[0], models[2])
+
+
+def test_validation_leaves_the_random_numbers_alone_and_repeats_itself():
+    config = small_config()
+    run = Run(new_model(config), Images(small_pictures()), config, "cpu")
+    before = torch.get_rng_state()
+    assert training.validate(run) == training.validate(run)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_without_validation_images_the_training_loss_leads():
+    history = train(small_config(val_fraction=0.0))[1]
+    assert "val_loss" not in history.epochs and len(history["train_loss"]) == 2
+
+
+def test_a_model_alone_is_enough(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)                          # the classic folders are relative
+    monkeypatch.setattr(training, "Config", lambda **settings: Config(epochs=1, batch_size=8, **settings))
+    model = new_model(small_config(network="classic"))
+    history = fit(model, small_pictures(40), progress=False, device="cpu")
+    assert len(history) == 1 and (tmp_path / "checkpoints" / "final_model.pt").is_file() and any((tmp_path / "runs").iterdir())
+
+
+# Data of every kind
+
+@pytest.mark.parametrize("kind", ("tuples", "pictures", "floats", "array"))
+def test_custom_data_train(kind):
+    pictures = small_pictures(40)
+    data = {"tuples": TensorDataset(pictures, torch.arange(40)), "pictures": [Image.fromarray(p[0].numpy()) for p in pictures],
+            "floats": pictures / 255, "array": pictures.numpy()}[kind]
+    model, history = train(small_config(epochs=1), data)
+    assert np.isfinite(history["val_loss"]).all()
+    assert same_state(model.state_dict(), train(small_config(epochs=1), pictures)[0].state_dict())     # the same images
+
+
+def test_the_classic_config_with_32_pixels_trains(tmp_path):
+    config = Config(**{"data_path": "./x", "batch_size": 8, "img_size": 32, "latent_dim": 128, "hidden_dims": [32, 64, 128, 256],
+                       "beta": 4.0, "lr": 1e-4, "epochs": 1, "save_dir": str(tmp_path / "c"), "log_dir": None})
+    data = torch.rand(20, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    history = train(config, data)[1]
+    assert np.isfinite(history["val_loss"]).all()
+    assert checkpoints.load_model(tmp_path / "c" / "final_model.pt").sample(2).shape == (2, 3, 32, 32)
+
+
+@pytest.mark.parametrize("changes, said", [
+    (dict(beta=2.0), "model has beta 4.0, the config 2.0"), (dict(latent_dim=5), "latent_dim 3"), (dict(network="classic"), "network")])
+def test_a_model_of_another_config_is_refused(changes, said):
+    with pytest.raises(ValueError, match=said):
+        train(small_config(**changes), model=new_model(small_config()))
+
+
+def test_data_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"model takes images \(1, 16, 16\), the data hold \(1, 32, 32\)"):
+        train(small_config(), torch.rand(10, 1, 32, 32))
+    with pytest.raises(ValueError, match="btcvae .*batch_size 2"):
+        train(small_config(objective="btcvae", batch_size=1))
+
+
+@pytest.mark.parametrize("objective", ("beta_vae", "btcvae"))
+@pytest.mark.parametrize("precision", ("float32", "bfloat16"))
+def test_objectives_and_precisions(objective, precision):
+    history = train(small_config(objective=objective, precision=precision, epochs=3))[1]
+    assert history["val_loss"][-1] < history["val_loss"][0]
+    assert ("val_total_correlation" in history.epochs) == (objective == "btcvae")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_cuda():
+    model, history = train(small_config(precision="auto", epochs=3, network="classic"), device="cuda")
+    assert next(model.parameters()).device.type == "cuda" and history["val_loss"][-1] < history["val_loss"][0]
+
+
+# The optimiser
+
+def test_gradient_clipping_bounds_the_step():
+    norms = {}
+    for clip in (0.0, 0.01):
+        config = small_config(grad_clip=clip)
+        run = Run(new_model(config), Images(small_pictures()), config, "cpu")
+        run.optimizer = torch.optim.SGD(run.model.parameters(), lr=1.0)       # its step is the gradient itself
+        before = torch.nn.utils.parameters_to_vector(run.model.parameters()).detach().clone()
+        training.train_step(run, small_pictures(8) / 255, 1.0)
+        norms[clip] = float((torch.nn.utils.parameters_to_vector(run.model.parameters()) - before).norm())
+    assert norms[0.01] == pytest.approx(0.01, rel=1e-3) and norms[0.0] > 1
+
+
+def test_a_plateau_halves_the_learning_rate(monkeypatch):
+    losses = iter([5.0, 4.0, 4.0, 4.0, 4.0, 4.0, 3.0])
+    monkeypatch.setattr(training, "validate", lambda run: {"loss": next(losses)})
+    history = train(small_config(epochs=7, lr=8e-4, lr_patience=1))[1]
+    # epochs 3 and 4 bring nothing, so that epoch 5 has half; 5 and 6 bring nothing, so that epoch 7 has a quarter
+    assert history["lr"] == pytest.approx([8e-4, 8e-4, 8e-4, 8e-4, 4e-4, 4e-4, 2e-4])
+
+
+def test_the_other_schedules():
+    assert train(small_config(lr_schedule="constant"))[1]["lr"] == [1e-3, 1e-3]
+    assert train(small_config(lr_schedule="cosine"))[1]["lr"] == pytest.approx([5e-4, 0.0], abs=1e-9)
+    assert train(small_config(beta=4.0, beta_schedule="warmup", schedule_steps=20))[1]["beta"] == [2.0, 4.0]
+
+
+# Files
+
+def test_checkpoint_files_and_what_they_hold(tmp_path):
+    config = small_config(tmp_path, epochs=5, save_every=2)
+    model, history = train(config)
+    assert sorted(os.listdir(tmp_path)) == ["best_model.pt", "checkpoint_epoch_2.pt", "checkpoint_epoch_4.pt", "final_model.pt", "last.pt"]
+    for name in os.listdir(tmp_path):
+        state = torch.load(tmp_path / name, weights_only=True)
+        assert {"model_state_dict", "optimizer_state_dict", "epoch", "val_loss", "config"} <= state.keys()
+        assert Config(**state["config"]).to_dict() == config.to_dict()
+        assert state["val_loss"] == history["val_loss"][state["epoch"] - 1]
+    epochs = {name: checkpoints.load(tmp_path / name)["epoch"] for name in os.listdir(tmp_path)}
+    assert epochs.pop("best_model.pt") == 1 + int(np.argmin(history["val_loss"]))
+    assert list(dict(sorted(epochs.items())).values()) == [2, 4, 5, 5]
+    assert same_state(checkpoints.load_model(tmp_path / "final_model.pt").state_dict(), model.state_dict())
+
+
+def test_tensorboard(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    train(small_config(log_dir=tmp_path))
+    (folder,) = tmp_path.iterdir()
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    tags = events.Tags()
+    wanted = {f"{part}/{name}" for part in ("step", "train", "val") for name in ("loss", "reconstruction", "kl")}
+    wanted |= {f"{part}_kl_per_latent/z{d}" for part in ("train", "val") for d in range(3)}
+    assert wanted | {"run/lr", "run/beta", "run/images_per_second"} <= set(tags["scalars"])
+    assert {"reconstructions", "traversals"} <= {tag.split("/")[0] for tag in tags["images"]}
+    assert [event.step for event in events.Scalars("val/loss")] == [10, 20]
+
+
+# Stopped and gone on with
+
+CHILD = """
+import os, signal, sys, threading
+sys.path[:0] = sys.argv[1:3]
+import conftest
+from bvae_helpers import training
+
+folder, calls, delay = sys.argv[3], int(sys.argv[4]), float(sys.argv[5])
+config = conftest.small_config(folder, epochs=12, save_seconds=0.02, network="classic")
+step = training.train_step
+
+def counted(*args):
+    global calls
+    calls -= 1
+    if calls == 0:
+        threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    return step(*args)
+
+training.train_step = counted
+training.fit(conftest.new_model(config), conftest.small_pictures(), config, progress=False, device="cpu")
+"""
+
+
+def child(*args, **options):
+    return subprocess.Popen([sys.executable, "-c", CHILD, str(HERE), str(HERE.parent), *map(str, args)], **options)
+
+
+def test_killed_three_times_it_ends_bit_identical(tmp_path):
+    config = small_config(None, epochs=12, network="classic")           # the statistics of BatchNorm must come back, too
+    model, history = train(config)
+    seed = int(time.time())                                             # other moments every day; the message tells which
+    moments = np.random.default_rng(seed)
+    for _ in range(3):
+        # some steps after it has gone on, then within the next 30 ms: in a step, in a save, between two epochs
+        killed = child(tmp_path, moments.integers(5, 20), moments.uniform(0, 0.03))
+        assert killed.wait(120) == -signal.SIGKILL, f"not killed; seed {seed}"
+    assert checkpoints.load(tmp_path / "last.pt")["step"] < 120
+    assert not (tmp_path / "final_model.pt").exists()
+    assert child(tmp_path, 0, 0).wait(120) == 0
+    final = checkpoints.load(tmp_path / "final_model.pt")
+    assert same_state(final["model_state_dict"], model.state_dict()), f"seed {seed}"
+    assert curves(History(**final["history"])) == curves(history), f"seed {seed}"
+
+
+@pytest.mark.parametrize("changes", [dict(), dict(lr_schedule="cosine"), dict(objective="btcvae", network="classic"),
+                                     dict(precision="bfloat16"), dict(batch_size=100)],
+                         ids=lambda changes: "-".join(map(str, changes.values())) or "plain")
+def test_stopped_at_any_step_it_ends_bit_identical(tmp_path, changes):
+    model, history = train(small_config(**changes, epochs=3))
+    config = small_config(tmp_path, **changes, epochs=3)
+    total = 3 * history.steps_per_epoch
+    parts = (3, 7, 5) if total == 30 else (1,)                # 3: inside an epoch; 10: between two; 15: inside again
+    for steps in parts:
+        with pytest.raises(KeyboardInterrupt, match=f"of {total}; call fit again"):
+            train(config, stop_after=steps)
+        torch.rand(7)                                         # what the user does in between must not matter
+    assert checkpoints.load(tmp_path / "last.pt")["step"] == sum(parts)
+    again, whole = train(config)
+    assert same_state(again.state_dict(), model.state_dict())
+    assert curves(whole) == curves(history)
+    # and once more: nothing is left to do, the result is the same
+    finished, same = train(config)
+    assert same_state(finished.state_dict(), model.state_dict()) and curves(same) == curves(history)
+
+
+def test_saving_does_not_change_the_run(tmp_path):
+    plain, saved = train(small_config()), train(small_config(tmp_path, save_seconds=0.0, log_dir=tmp_path / "runs"))
+    assert same_state(plain[0].state_dict(), saved[0].state_dict()) and curves(plain[1]) == curves(saved[1])
+
+
+def test_ctrl_c_saves(tmp_path):
+    script = CHILD.replace("epochs=12, save_seconds=0.02", "epochs=10_000, save_seconds=1e6, save_every=10_000") + "\n"
+    script = script.replace("calls -= 1", 'calls -= 1; calls == -15 and print("going", flush=True)')
+    process = subprocess.Popen([sys.executable, "-c", script, str(HERE), str(HERE.parent), str(tmp_path), "0", "0"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "going\n"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    step = checkpoints.load(tmp_path / "last.pt")["step"]
+    assert process.returncode != 0 and step >= 15
+    assert f"KeyboardInterrupt: stopped at step {step} of 100000; call fit again to go on" in said
+
+
+def test_sigterm_saves_and_the_handlers_are_put_back(tmp_path, monkeypatch):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    calls, step = [], training.train_step
+
+    def interrupted(*args):
+        calls.append(1)
+        if len(calls) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="step 4 of 20"):
+        patch.setattr(training, "train_step", interrupted)
+        train(small_config(tmp_path))
+    assert checkpoints.load(tmp_path / "last.pt")["step"] == 4
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_second_ctrl_c_does_not_wait():
+    with pytest.raises(KeyboardInterrupt), machine.stop_signals() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+        assert stop.requested
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+        pytest.fail("not interrupted")
+
+
+def test_more_epochs_go_on_as_if_asked_for_at_once(tmp_path):
+    model, history = train(small_config(epochs=4))
+    first = train(small_config(tmp_path, epochs=2))[1]
+    again, whole = train(small_config(tmp_path, epochs=4))
+    assert len(first) == 2 and same_state(again.state_dict(), model.state_dict()) and curves(whole) == curves(history)
+    final = checkpoints.load(tmp_path / "final_model.pt")
+    assert final["epoch"] == 4 and same_state(final["model_state_dict"], model.state_dict())
+
+
+@pytest.mark.parametrize("changes, said", [
+    (dict(beta=2.0), "beta 4.0 there, 2.0 here"), (dict(seed=1), "seed 0 there, 1 here"), (dict(lr=0.5), "lr 0.001 there, 0.5 here"),
+    (dict(batch_size=4), "batch_size 8 there, 4 here"), (dict(hidden_dims=[4, 4]), r"hidden_dims \[4, 8\] there")])
+def test_other_settings_are_refused_and_named(tmp_path, changes, said):
+    train(small_config(tmp_path, epochs=1))
+    before = (tmp_path / "last.pt").read_bytes()
+    with pytest.raises(ValueError, match=f"{said}.*resume=False"):
+        train(small_config(tmp_path, epochs=1, **changes))
+    assert (tmp_path / "last.pt").read_bytes() == before
+
+
+def test_other_data_are_refused(tmp_path):
+    train(small_config(tmp_path, epochs=1))
+    with pytest.raises(ValueError, match="data 100 x .* there, 90 x .* here"):
+        train(small_config(tmp_path, epochs=1), small_pictures(90))
+
+
+def test_resume_false_moves_the_old_run_aside(tmp_path):
+    old = train(small_config(tmp_path, epochs=1))[0].state_dict()
+    new = train(small_config(tmp_path, epochs=1, seed=1), resume=False)[0].state_dict()
+    assert same_state(checkpoints.load(tmp_path / "previous-1" / "final_model.pt")["model_state_dict"], old)
+    assert same_state(checkpoints.load(tmp_path / "final_model.pt")["model_state_dict"], new)
+    assert not (tmp_path / "previous-1" / "previous-1").exists()
+    train(small_config(tmp_path, epochs=1, seed=2), resume=False)
+    assert same_state(checkpoints.load(tmp_path / "previous-2" / "final_model.pt")["model_state_dict"], new)
+
+
+@pytest.mark.parametrize("resume", (True, False))
+def test_checkpoints_of_the_original_notebook_are_not_overwritten(tmp_path, resume):
+    for name in ("best_model.pt", "final_model.pt"):          # it wrote no last.pt
+        checkpoints.save({"epoch": 50}, tmp_path / name)
+    train(small_config(tmp_path, epochs=1), resume=resume)
+    assert checkpoints.load(tmp_path / "previous-1" / "best_model.pt") == {"epoch": 50}
+    assert checkpoints.load(tmp_path / "final_model.pt")["epoch"] == 1
+
+
+def test_a_broken_last_checkpoint_is_named_and_kept(tmp_path):
+    (tmp_path / "last.pt").write_bytes(b"half a file")
+    with pytest.raises(ValueError, match="last.pt.*not a readable checkpoint"):
+        train(small_config(tmp_path))
+    assert (tmp_path / "last.pt").read_bytes() == b"half a file"
+
+
+# Losses that are no longer numbers
+
+def test_nan_in_an_image_names_the_step_and_keeps_the_last_good_checkpoint(tmp_path):
+    config = small_config(tmp_path, save_seconds=0.0, log_every=50)
+    images = small_pictures() / 255
+    third = Run(new_model(config), Images(images), config, "cpu").batches()[2]
+    images[third[0], 0, 3, 3] = float("nan")
+    with pytest.raises(FloatingPointError, match=r"nan at step 3 \(epoch 1\); .*NaN in the images.*last good checkpoint is .*last.pt"):
+        train(config, TensorDataset(images))
+    state = checkpoints.load(tmp_path / "last.pt")
+    assert state["step"] == 2 and all(v.isfinite().all() for v in state["model_state_dict"].values())
+
+
+def test_nan_among_the_validation_images_stops_too(tmp_path):
+    config = small_config(tmp_path)
+    images = small_pictures() / 255
+    images[Run(new_model(config), Images(images), config, "cpu").held_out[0]] = float("nan")
+    with pytest.raises(FloatingPointError, match="validation"):
+        train(config, TensorDataset(images))
+
+
+def test_a_learning_rate_far_too_high_is_named():
+    with pytest.raises(FloatingPointError, match=r"step \d+ \(epoch 1\); the KL overflowed.*learning rate \(100\).*no checkpoint"):
+        train(small_config(lr=100.0, grad_clip=0.0, log_every=1))
