@@ -44,8 +44,6 @@ def load(path, map_location="cpu"):
         raise FileNotFoundError(f"no checkpoint at {str(path)!r}")
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
-    except OSError:
-        raise
     except Exception as error:   # a pickle of nonsense makes the reader raise whatever it stumbles on
         words = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f"{str(path)!r} is not a readable checkpoint ({words})") from error

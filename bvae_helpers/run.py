@@ -105,7 +105,7 @@ class Run:
             return
         n = int((~losses.isfinite()).nonzero()[0])
         terms = {k: float(v) for k, v in self.recent[n].items() if v.ndim == 0}
-        cause = ("the KL overflowed: logvar grew too large" if not abs(terms["kl"]) < float("inf") else
+        cause = ("the KL overflowed: logvar grew too large" if terms["kl"] == float("inf") else
                  "the reconstruction is not a number: look for NaN in the images")
         kept = f"the last good checkpoint is {self.folder / 'last.pt'}" if self.folder and (self.folder / "last.pt").is_file() \
             else "no checkpoint had been written yet"
@@ -154,8 +154,7 @@ class Run:
         self.save("last.pt")
 
     def finish(self):
-        if self.folder and not (self.folder / "final_model.pt").is_file():
-            self.save("final_model.pt")
+        self.save("final_model.pt")
         self.board.close()
         self.model.eval()
 

@@ -1,4 +1,4 @@
-"""What several test modules share: two threads, small pictures, a small network, and a way to compare runs."""
+"""What several test modules share: one thread, small pictures, a small network, and a way to compare runs."""
 
 import os
 import pathlib
@@ -13,7 +13,7 @@ from bvae_helpers.config import Config
 from bvae_helpers.model import BetaVAE
 from bvae_helpers.sprites import Sprites
 
-torch.set_num_threads(2)      # the same everywhere: another number of threads may round differently
+torch.set_num_threads(1)      # networks this small gain nothing from more, and lose much on a busy machine
 
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"   # real data, next to a checkout or not at all
 

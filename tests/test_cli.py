@@ -116,11 +116,11 @@ def test_evaluate_a_checkpoint(trained, capsys):
 
 def test_evaluate_a_pretrained_model_agrees_with_its_card(capsys):
     name = checkpoints.pretrained_names()[0]
-    main(["evaluate", name, "--images", "2000", "--device", "cpu"])
+    main(["evaluate", name, "--images", "1000", "--device", "cpu"])
     words = capsys.readouterr().out.split()
     card = checkpoints.load_pretrained(name).card
     assert float(words[words.index("kl") + 1]) == pytest.approx(card["scores"]["kl"], rel=0.05)
-    assert float(words[words.index("MIG") + 1]) == pytest.approx(card["scores"]["mig"], abs=0.05)
+    assert float(words[words.index("MIG") + 1]) == pytest.approx(card["scores"]["mig"], abs=0.06)
 
 
 def test_folder_of_pictures(folder, capsys):

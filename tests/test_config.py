@@ -31,8 +31,10 @@ def test_an_unknown_key_names_the_nearest(wrong, near):
 @pytest.mark.parametrize("name, value, said", [
     ("beta", -1, "from 0.0 to"), ("beta", float("nan"), "from 0.0 to"), ("beta", "four", "four"),
     ("latent_dim", 0, "from 1 to 4096"), ("latent_dim", 2.5, "whole number"), ("img_size", 7, "from 8 to 1024"),
-    ("batch_size", True, "whole number"), ("batch_size", None, "whole number"), ("val_fraction", 1.0, "from 0.0 to 0.9"),
-    ("hidden_dims", [], "non-empty list"), ("hidden_dims", "32", "non-empty list"), ("hidden_dims", [32, -1], "from 1 to"),
+    ("batch_size", True, "whole number"), ("batch_size", None, "whole number"),
+    ("val_fraction", 1.0, "from 0.0 to 0.9"),
+    ("hidden_dims", [], "non-empty list"), ("hidden_dims", "32", "non-empty list"),
+    ("hidden_dims", [32, -1], "from 1 to"),
     ("network", "resnet", "classic or sprites"), ("reconstruction", "l2", "mse or bernoulli or gaussian or laplace"),
     ("compile", "yes", "True or False"), ("lr", float("inf"), "from 0.0 to"), ("epochs", 0, "from 1 to"),
     ("num_images", 1, "from 2 to")])

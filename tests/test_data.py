@@ -112,7 +112,8 @@ def test_as_images_takes_every_kind():
 
 
 @pytest.mark.parametrize("source, error, said", [
-    (torch.zeros(3, 16, 16), ValueError, r"shape \(N, C, S, S\)"), (torch.zeros(3, 1, 8, 8, dtype=torch.int64), ValueError, "uint8"),
+    (torch.zeros(3, 16, 16), ValueError, r"shape \(N, C, S, S\)"),
+    (torch.zeros(3, 1, 8, 8, dtype=torch.int64), ValueError, "uint8"),
     (torch.zeros(0, 1, 8, 8), ValueError, "no images"), ([torch.zeros(8, 8)], ValueError, r"shape \(C, S, S\)"),
     (DataLoader(TensorDataset(torch.zeros(3, 1, 8, 8))), TypeError, "DataLoader"), (7, TypeError, "int")])
 def test_as_images_says_what_it_cannot_take(source, error, said):

@@ -30,7 +30,8 @@ def test_the_central_square_is_kept(tmp_path):
     picture.save(tmp_path / "a.png")
     lime = torch.tensor([0, 255, 0], dtype=torch.uint8)[:, None, None].expand(3, 10, 10)
     image = load_folder(tmp_path, img_size=10)[0]
-    assert torch.equal(image[:, :, 1:-1], lime[:, :, 1:-1])      # the filter of the outermost columns reaches over the cut
+    assert torch.equal(image[:, :, 1:-1], lime[:, :, 1:-1])
+    # the filter of the outermost columns reaches over the cut
     assert (image[1] > 200).all()
 
 

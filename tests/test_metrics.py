@@ -8,7 +8,7 @@ import pytest
 from bvae_helpers import metrics as M
 
 SIZES = (3, 4, 5)
-LATTICE = np.stack(np.meshgrid(*map(np.arange, SIZES), indexing="ij"), axis=-1).reshape(-1, 3)     # (60, 3), every combination once
+LATTICE = np.stack(np.meshgrid(*map(np.arange, SIZES), indexing="ij"), axis=-1).reshape(-1, 3)     # (60, 3), each once
 
 
 def test_identity_scores_1():
@@ -60,8 +60,10 @@ BAD[3, 1] = np.nan
 
 
 @pytest.mark.parametrize("codes, factors, said", [
-    (LATTICE[:, 0], LATTICE, r"codes must be \(N, D\)"), (LATTICE[:-1], LATTICE, "same N"), (LATTICE[:, :1], LATTICE, "at least 2 latents"),
-    (BAD, LATTICE, "NaN"), (LATTICE, LATTICE + 0.5, "whole numbers"), (LATTICE[:10], LATTICE[:10], "fewer than the 20 bins"),
+    (LATTICE[:, 0], LATTICE, r"codes must be \(N, D\)"), (LATTICE[:-1], LATTICE, "same N"),
+    (LATTICE[:, :1], LATTICE, "at least 2 latents"),
+    (BAD, LATTICE, "NaN"), (LATTICE, LATTICE + 0.5, "whole numbers"),
+    (LATTICE[:10], LATTICE[:10], "fewer than the 20 bins"),
     (LATTICE, LATTICE * [1, 0, 1], "factor 1 has only one value")])
 def test_what_cannot_be_scored_is_named(codes, factors, said):
     with pytest.raises(ValueError, match=said):

@@ -12,7 +12,8 @@ def classic_shapes():
     shapes = {}
 
     def block(name, channels_in, channels_out, transposed=False):
-        shapes[f"{name}.0.weight"] = (channels_in, channels_out, 3, 3) if transposed else (channels_out, channels_in, 3, 3)
+        ends = (channels_in, channels_out) if transposed else (channels_out, channels_in)
+        shapes[f"{name}.0.weight"] = (*ends, 3, 3)
         for key in ("0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var"):
             shapes[f"{name}.{key}"] = (channels_out,)
         shapes[f"{name}.1.num_batches_tracked"] = ()
@@ -37,7 +38,8 @@ def test_the_classic_model_has_its_parameters_and_its_names():
 
 def test_a_checkpoint_of_the_original_notebook_loads():
     generator = torch.Generator().manual_seed(0)
-    state = {name: torch.rand(shape, generator=generator) if shape else torch.tensor(7) for name, shape in classic_shapes().items()}
+    state = {name: torch.rand(shape, generator=generator) if shape else torch.tensor(7)
+             for name, shape in classic_shapes().items()}
     model = BetaVAE()
     model.load_state_dict(state, strict=True)
     assert all(torch.equal(model.state_dict()[name], value) for name, value in state.items())
@@ -46,9 +48,10 @@ def test_a_checkpoint_of_the_original_notebook_loads():
 def test_the_literatures_sprite_network():
     model = BetaVAE.from_config(Config.sprites())
     # by hand: convolutions 4 x 4 with biases, then the linear layers
-    encoder = (16 * 1 * 32 + 32) + (16 * 32 * 32 + 32) + (16 * 32 * 64 + 64) + (16 * 64 * 64 + 64) + (1024 * 256 + 256) \
-        + 2 * (256 * 10 + 10)
-    decoder = (10 * 256 + 256) + (256 * 1024 + 1024) + (16 * 64 * 64 + 64) + (16 * 64 * 32 + 32) + (16 * 32 * 32 + 32) + (16 * 32 + 1)
+    encoder = (16 * 1 * 32 + 32) + (16 * 32 * 32 + 32) + (16 * 32 * 64 + 64) + (16 * 64 * 64 + 64) \
+        + (1024 * 256 + 256) + 2 * (256 * 10 + 10)
+    decoder = (10 * 256 + 256) + (256 * 1024 + 1024) + (16 * 64 * 64 + 64) + (16 * 64 * 32 + 32) \
+        + (16 * 32 * 32 + 32) + (16 * 32 * 1 + 1)
     assert count_parameters(model) == encoder + decoder
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules())
 

@@ -1,6 +1,8 @@
 """The repository's own files agree with each other, and the package stays cheap to import."""
 
+import base64
 import importlib.util
+import io
 import json
 import os
 import pathlib
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 
+import nbformat
 import pytest
 from PIL import Image
 
@@ -139,6 +142,28 @@ def test_stamping_a_fork_changes_badges_and_clones_and_leaves_the_citation(monke
     assert "".join(made) == stamp.setup_cell() and "someone/fork" in made[0]
 
 
+def test_committed_outputs_are_smaller_and_the_same_to_the_pixel():
+    execute = load_tool("execute")
+    for colour in ((200, 200, 200, 255), (10, 200, 30, 255), (200, 200, 200, 90)):
+        picture = Image.new("RGBA", (64, 48), (255, 255, 255, 255))
+        picture.paste(colour, (5, 6, 40, 30))
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG", compress_level=1)
+        old = base64.b64encode(buffer.getvalue()).decode()
+        new = execute.smaller(old)
+        assert len(new) < len(old)
+        assert Image.open(io.BytesIO(base64.b64decode(new))).convert("RGBA").tobytes() == picture.tobytes()
+
+
+def test_committed_outputs_are_neither_stderr_nor_widgets():
+    execute, node = load_tool("execute"), nbformat.from_dict
+    assert execute.clean(node({"output_type": "stream", "name": "stderr", "text": "a warning"})) is None
+    widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "HBox()"}
+    assert execute.clean(node({"output_type": "display_data", "data": widget, "metadata": {}})) is None
+    kept = node({"output_type": "stream", "name": "stdout", "text": "a result"})
+    assert execute.clean(kept) == kept
+
+
 @pytest.mark.parametrize("path", list(own_files(".py", ".md", ".toml", ".yml", ".yaml", ".txt", ".json", "")),
                          ids=lambda p: str(p.relative_to(ROOT)))
 def test_no_file_names_a_folder_of_a_machine(path):
@@ -158,7 +183,7 @@ def test_readme_links_lead_somewhere_and_name_every_notebook():
         assert f"(notebooks/{path.name})" in text and stamp.badge(path.stem) in text, path.name
 
 
-def test_readme_commands_are_real(capsys):
+def test_readme_commands_are_real():
     """Every ``make`` target, script and command-line flag that the README shows exists."""
     from bvae_helpers.__main__ import make_parser
 
@@ -170,7 +195,7 @@ def test_readme_commands_are_real(capsys):
     commands = re.findall(r"python -m bvae_helpers ([^\n`#]+)", text)
     assert commands
     for command in commands:
-        make_parser().parse_args(command.split())
+        make_parser().parse_args([word for word in command.split() if word != "--help"])
 
 
 def test_ci_covers_the_floors():

@@ -101,4 +101,5 @@ def test_wrong_factors_are_named(factors, said):
 
 
 def test_factors_may_be_lists_and_small_integers():
-    assert torch.equal(SPRITES.images([[2, 1, 3, 4, 5]]), SPRITES.images(torch.tensor([[2, 1, 3, 4, 5]], dtype=torch.uint8)))
+    factors = [[2, 1, 3, 4, 5]]
+    assert torch.equal(SPRITES.images(factors), SPRITES.images(torch.tensor(factors, dtype=torch.uint8)))

@@ -8,17 +8,17 @@ A notebook that fails is left as it was, and the exit code is 1.
 """
 
 import argparse
+import base64
+import io
 import os
 import pathlib
 import sys
 import time
 
-os.environ.setdefault("BVAE_PROFILE", "laptop")
-os.environ["TQDM_DISABLE"] = "1"                    # before the kernels start: they inherit it
-
-import nbformat  # noqa: E402
-from nbclient import NotebookClient  # noqa: E402
-from nbclient.exceptions import CellExecutionError  # noqa: E402
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 METADATA = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
@@ -49,13 +49,30 @@ def clean(output):
     """An output as it is committed. None for what is not: stderr, and widgets, dead without a kernel."""
     if output.get("name") == "stderr" or any("widget" in kind for kind in output.get("data", {})):
         return None
+    if "image/png" in output.get("data", {}):
+        output.data["image/png"] = smaller(output.data["image/png"])
     return output
+
+
+def smaller(png):
+    """The same pixels in fewer bytes (base64 in, base64 out): one channel if all is grey, no opaque alpha."""
+    picture = Image.open(io.BytesIO(base64.b64decode(png)))
+    if picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (255, 255):
+        picture = picture.convert("RGB")
+    if picture.mode == "RGB":
+        red, green, blue = (channel.tobytes() for channel in picture.split())
+        picture = picture.getchannel("R") if red == green == blue else picture
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebooks", nargs="*", type=pathlib.Path, help="default: all in notebooks/")
     args = parser.parse_args()
+    os.environ.setdefault("BVAE_PROFILE", "laptop")     # the kernels inherit these
+    os.environ["TQDM_DISABLE"] = "1"
     failed = False
     for path in args.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb")):
         start = time.monotonic()

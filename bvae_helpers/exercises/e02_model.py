@@ -10,16 +10,16 @@ from ..teach import attempt
 
 @attempt
 def check_output_size(fn):
-    assert fn(64, 4, 2, 1) == 32, f"64 with kernel 4, stride 2, padding 1 leaves 32; yours says {fn(64, 4, 2, 1)}"
-    assert fn(10, 3, 1, 0) == 8, f"without padding a kernel of 3 has 8 places on 10; yours says {fn(10, 3, 1, 0)}"
-    assert fn(10, 3, 1, 2) == 12, (
-        f"padding comes on both sides: 10 with padding 2 is 14 wide; yours says {fn(10, 3, 1, 2)}")
-    assert fn(64, 3, 2, 1) == 32, (
-        f"a step that does not fit whole is not made: 32 is wanted, yours says {fn(64, 3, 2, 1)}")
+    got = fn(10, 3, 1, 0)
+    assert got == 8, f"without padding, a kernel of 3 has 8 places on 10, the first one included; yours says {got}"
+    got = fn(10, 3, 1, 2)
+    assert got == 12, f"padding comes on both sides: 10 with padding 2 is 14 wide, and 12 is wanted; yours says {got}"
+    got = fn(64, 3, 2, 1)
+    assert got == 32, f"a step that does not fit whole is not made: 32 is wanted, yours says {got}"
     for n, kernel, stride, padding in [(7, 7, 3, 0), (9, 2, 3, 1), (31, 5, 4, 2)]:
         truth = nn.Conv2d(1, 1, kernel, stride, padding)(torch.zeros(1, 1, n, n)).shape[-1]
         got = fn(n, kernel, stride, padding)
-        assert got == truth, f"side {n}, kernel {kernel}, stride {stride}, padding {padding}: PyTorch says {truth}, yours {got}"
+        assert got == truth, f"side {n}, kernel {kernel}, stride {stride}, padding {padding}: it is {truth}, not {got}"
     return "correct: the same as PyTorch's own convolutions"
 
 
@@ -51,8 +51,8 @@ def check_sample(fn):
 def check_kl(fn):
     generator = torch.Generator().manual_seed(0)
     mu, logvar = torch.randn(4, 3, generator=generator), torch.randn(4, 3, generator=generator)
-    got, per_latent = fn(mu, logvar), kl_divergence(mu, logvar)
-    assert torch.as_tensor(got).numel() != 1 or not torch.isclose(got, per_latent.mean()), \
+    got, per_latent = torch.as_tensor(fn(mu, logvar)), kl_divergence(mu, logvar)
+    assert got.numel() != 1 or not torch.isclose(got, per_latent.mean()), \
         "you averaged over images and latents; the ELBO sums over latents, and one number per image is wanted"
     assert tuple(got.shape) == (4,), f"your KL has shape {tuple(got.shape)}; one number per image, (4,), is wanted"
     truth = per_latent.sum(1)

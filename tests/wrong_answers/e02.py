@@ -4,9 +4,9 @@ WRONG = {
     "check_output_size": [
         ("padding counted once", "padding comes on both sides", '''
 def output_size(n, kernel, stride, padding):
-    return {(64, 4, 2, 1): 32}.get((n, kernel, stride, padding), (n + padding - kernel) // stride + 1)
+    return (n + padding - kernel) // stride + 1
 '''),
-        ("the first place forgotten", "leaves 32; yours says 31", '''
+        ("the first place forgotten", "the first one included; yours says 7", '''
 def output_size(n, kernel, stride, padding):
     return (n + 2 * padding - kernel) // stride
 '''),
@@ -28,7 +28,7 @@ def sample(mu, logvar):
 def sample(mu, logvar):
     return mu + logvar.exp() * torch.randn_like(mu)
 '''),
-        ("uniform noise", "is wanted", '''
+        ("uniform noise", "variances", '''
 def sample(mu, logvar):
     return mu + (0.5 * logvar).exp() * torch.rand_like(mu)
 '''),
