@@ -1,5 +1,6 @@
 """The state of a training run: all that a checkpoint holds, so that a stopped run goes on exactly."""
 
+import math
 import time
 from dataclasses import asdict
 
@@ -59,15 +60,14 @@ class Run:
         return batches if len(batches) == 1 or len(batches[-1]) == len(batches[0]) else batches[:-1]
 
     def start(self, resume):
-        """Go on from ``last.pt`` where there is one, else begin."""
+        """Go on from ``last.pt`` where there is one; else begin, and move what is in the way aside."""
         torch.manual_seed(self.config.seed)
         self.log_folder = run_folder(self.config)
         last = self.folder and self.folder / "last.pt"
-        if last and last.is_file():
-            if resume:
-                self.load(checkpoints.load(last, self.device))
-            else:
-                checkpoints.move_aside(self.folder)
+        if resume and last and last.is_file():
+            self.load(checkpoints.load(last, self.device))
+        elif self.folder and any(self.folder.glob("*.pt")):
+            checkpoints.move_aside(self.folder)
         self.images = machine.resident(self.images, self.device)
         self.board = TensorBoard(self.log_folder, self.step)
         self.clock = self.saved_at = time.monotonic()
@@ -127,6 +127,9 @@ class Run:
         train = {name: (value / self.steps_per_epoch).tolist() for name, value in self.sums.items()}
         validation = validate(self) if len(self.held_out) else {}
         self.val_loss = validation.get("loss", train["loss"])
+        if not math.isfinite(self.val_loss):
+            raise FloatingPointError(f"the validation loss was {self.val_loss} after epoch {self.epoch + 1}; look for NaN in the "
+                                     "images, or lower the learning rate")
         self.history.add_epoch(
             epoch=self.epoch + 1, lr=self.optimizer.param_groups[0]["lr"], beta=beta_at(self.step, self.config),
             images_per_second=rate, seconds=self.seconds + time.monotonic() - self.clock,
@@ -180,6 +183,8 @@ class Run:
             return
         if self.recent:
             self.check_finite()
+        if not all(p.isfinite().all() for p in self.model.parameters()):
+            raise FloatingPointError(f"the weights are no longer numbers after step {self.step}; try a lower learning rate")
         checkpoints.save(self.state(), self.folder / name)
         self.saved_at = time.monotonic()
 

@@ -46,7 +46,9 @@ def fit(model, data, config=None, *, resume=True, progress=True, stop_after=None
             bar.set_postfix_str(run.summary())
             if progress:
                 tqdm.write(run.summary())
-    run.finish()
+        run.finish()
+        if stop.requested:
+            raise KeyboardInterrupt("stopped at the last step; the run is complete")
     return run.history
 
 

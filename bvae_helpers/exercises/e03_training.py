@@ -12,12 +12,13 @@ from ..teach import attempt
 @attempt
 def check_saves_best(fn):
     got = fn([5.0, 4.0, 4.5, 4.2, 3.0])
-    assert list(got) == [1, 2, 5], (f"losses 5, 4, 4.5, 4.2, 3 gave {got}, not [1, 2, 5]: an epoch is saved when it is better "
-                                    "than all before it, and epochs count from 1")
+    assert list(got) == [1, 2, 5], (f"losses 5, 4, 4.5, 4.2, 3 gave {got}, not [1, 2, 5]: an epoch is saved "
+                                    "when it is better than all before it, and epochs count from 1")
     got = fn([2.0, 2.0, 1.0])
     assert list(got) == [1, 3], f"losses 2, 2, 1 gave {got}, not [1, 3]: a tie is not better"
     got = fn([math.nan, 3.0, math.nan, 2.0])
-    assert list(got) == [2, 4], f"losses NaN, 3, NaN, 2 gave {got}, not [2, 4]: NaN is never the best, and must not block later epochs"
+    assert list(got) == [2, 4], (f"losses NaN, 3, NaN, 2 gave {got}, not [2, 4]: NaN is never the best, "
+                                 "and must not block later epochs")
     assert list(fn([])) == [], "no epochs: nothing is saved"
     return "correct: better than all before, ties and NaN left out"
 
@@ -64,12 +65,12 @@ def check_validate(fn):
     got = fn(model, images, 4)
     changed = [k for k, v in model.state_dict().items() if not torch.equal(v, before[k])]
     assert not changed, f"validation changed {', '.join(changed)}: the model was left in train mode"
-    assert not (isinstance(got, torch.Tensor) and got.requires_grad), "the result carries a graph: use torch.no_grad() and .item()"
+    assert not (isinstance(got, torch.Tensor) and got.requires_grad), "the result carries a graph: use no_grad and .item()"
     assert isinstance(got, float), f"return a float, not a {type(got).__name__}"
     means = sum(float(e.mean()) for e in errors.split(4)) / 3
-    assert not math.isclose(got, means, rel_tol=1e-5), "a mean of the batches' means: the last, smaller batch counts too much"
+    assert not math.isclose(got, means, rel_tol=1e-5), "a mean of the batches' means: the last batch counts too much"
     want = float(errors.mean())
-    assert math.isclose(got, want, rel_tol=1e-5), f"the squared error per image is {want:.4f}, you have {got:.4f}: sum over pixels"
+    assert math.isclose(got, want, rel_tol=1e-5), f"the error per image is {want:.4f}, you have {got:.4f}: sum over pixels"
     assert model.training, "the model came in train mode and left in eval mode: put it back"
     fn(model.eval(), images, 4)
     assert not model.training, "the model came in eval mode and left in train mode"
@@ -107,7 +108,7 @@ def check_train_epoch(fn):
     model, got = run(fn)
     right, want = run(reference)
     gap = float((model.weight - right.weight).detach().abs().max())
-    assert gap < 1e-6, f"the weights are off by {gap:.2g}: does each step use the gradient of its own batch only (zero_grad)?"
-    assert isinstance(got, float), f"return a float, not a {type(got).__name__}: a tensor keeps every batch's graph in memory"
+    assert gap < 1e-6, f"the weights are off by {gap:.2g}: is each gradient of its own batch only (zero_grad)?"
+    assert isinstance(got, float), f"return a float, not a {type(got).__name__}: a tensor keeps its graph in memory"
     assert math.isclose(got, want, rel_tol=1e-5), f"the mean of the batches' losses is {want:.4f}, you have {got:.4f}"
     return "correct: fresh gradients, train mode, a plain number"
