@@ -20,7 +20,7 @@ def set_style():
     """One look for all figures."""
     rcParams.update({
         "axes.prop_cycle": plt.cycler(color=COLOURS), "axes.spines.top": False, "axes.spines.right": False,
-        "axes.grid": True, "grid.alpha": 0.25, "figure.dpi": 90, "font.size": 10, "legend.frameon": False,
+        "axes.grid": True, "grid.alpha": 0.25, "figure.dpi": 80, "font.size": 10, "legend.frameon": False,
         "image.cmap": "gray", "image.interpolation": "nearest", "figure.constrained_layout.use": True})
 
 

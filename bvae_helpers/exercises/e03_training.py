@@ -65,12 +65,12 @@ def check_validate(fn):
     got = fn(model, images, 4)
     changed = [k for k, v in model.state_dict().items() if not torch.equal(v, before[k])]
     assert not changed, f"validation changed {', '.join(changed)}: the model was left in train mode"
-    assert not (isinstance(got, torch.Tensor) and got.requires_grad), "the result carries a graph: use no_grad and .item()"
+    assert not (isinstance(got, torch.Tensor) and got.requires_grad), "the result carries a graph: use .item()"
     assert isinstance(got, float), f"return a float, not a {type(got).__name__}"
     means = sum(float(e.mean()) for e in errors.split(4)) / 3
-    assert not math.isclose(got, means, rel_tol=1e-5), "a mean of the batches' means: the last batch counts too much"
+    assert not math.isclose(got, means, rel_tol=1e-5), "a mean of the batches' means: wrong weights"
     want = float(errors.mean())
-    assert math.isclose(got, want, rel_tol=1e-5), f"the error per image is {want:.4f}, you have {got:.4f}: sum over pixels"
+    assert math.isclose(got, want, rel_tol=1e-5), f"{want:.4f} is wanted, you have {got:.4f}: sum over pixels"
     assert model.training, "the model came in train mode and left in eval mode: put it back"
     fn(model.eval(), images, 4)
     assert not model.training, "the model came in eval mode and left in train mode"
