@@ -9,8 +9,8 @@ import torch
 from . import checkpoints, latents, metrics
 from .config import Config, is_optional, kind_of
 from .data import as_images, load_data, render, split, to_batch
-from .losses import objective
 from .model import BetaVAE, count_parameters
+from .run import Objective
 from .training import fit
 
 TRAIN = """Train a beta-VAE.
@@ -160,8 +160,9 @@ def images_to_measure(args, config):
 def loss_terms(model, images, config):
     """The terms of the objective over images, every image counting the same: name -> number or list, in nats."""
     totals, device = {}, next(model.parameters()).device
+    objective = Objective(model, config.replace(precision="float32"), device)
     for x in images.split(config.batch_size):
-        for name, value in objective(model, to_batch(x, device), config, config.beta).items():
+        for name, value in objective(to_batch(x, device), config.beta).items():
             totals[name] = totals.get(name, 0) + value.double().cpu() * len(x)
     return {name: (value / len(images)).tolist() for name, value in totals.items()}
 

@@ -104,24 +104,35 @@ def btcvae(out, reconstruction, kl, beta):
     return reconstruction + kl + (beta - 1) * tc, {"total_correlation": tc}
 
 
-OBJECTIVES = {"beta_vae": beta_vae, "btcvae": btcvae}
+def annealed(out, reconstruction, kl, beta, capacity):
+    """loss = reconstruction + gamma |KL - C|, gamma being ``beta``: C nats are free, and asked for.
+
+    Burgess et al. 2018, "Understanding disentangling in beta-VAE", eq. 8; C (a scalar tensor) rises with
+    the steps, ``capacity_at``. C = 0 is the beta-VAE.
+    """
+    return reconstruction + beta * (kl - capacity).abs(), {"capacity": capacity}
 
 
-def objective(model, x, config, beta):
+OBJECTIVES = {"beta_vae": beta_vae, "btcvae": btcvae, "annealed": annealed}
+
+
+def objective(model, x, config, beta, **state):
     """All terms of the objective for a batch x (B, C, S, S): a dict of tensors, in nats per image.
 
     ``loss``, ``reconstruction``, ``kl`` are scalars, ``kl_per_latent`` is (D,); some objectives add terms.
+    ``state``: what the objective needs besides the batch, such as the capacity; ``run.Objective`` has it.
     """
     out = model.run(x)
     reconstruction = RECONSTRUCTIONS[config.reconstruction](out.logits, x, config.sigma)
     kl_per_latent = kl_divergence(out.mu, out.logvar).mean(0)
     kl = kl_per_latent.sum()
-    loss, more = OBJECTIVES[config.objective](out, reconstruction, kl, beta)
+    loss, more = OBJECTIVES[config.objective](out, reconstruction, kl, beta, **state)
     return {"loss": loss, "reconstruction": reconstruction, "kl": kl, "kl_per_latent": kl_per_latent, **more}
 
 
 def beta_at(step, config):
-    """The weight beta at a step (from 0): constant; a linear warm-up; or cycles of ramp and plateau.
+    """The weight beta at a step (from 0): constant; rising from 0 or falling from ``beta_start``, in a
+    straight line; or in cycles of ramp and plateau.
 
     Cycles: Fu et al. 2019, "Cyclical Annealing Schedule", half of each cycle rising.
     """
@@ -129,7 +140,17 @@ def beta_at(step, config):
         return config.beta
     if config.beta_schedule == "warmup":
         return config.beta * min(1.0, step / config.schedule_steps)
+    if config.beta_schedule == "decreasing":
+        return config.beta + (config.beta_start - config.beta) * max(0.0, 1 - step / config.schedule_steps)
     return config.beta * min(1.0, 2 * (step % config.schedule_steps) / config.schedule_steps)
+
+
+def capacity_at(step, config):
+    """The capacity C at a step (from 0), in nats: a straight line from 0 to ``capacity_max``, then flat.
+
+    Burgess et al. 2018, sec. 5: 25 nats over 100,000 steps on dSprites.
+    """
+    return config.capacity_max * min(1.0, step / config.capacity_steps)
 
 
 # What "beta = 4" means elsewhere

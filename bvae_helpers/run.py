@@ -11,21 +11,26 @@ from tqdm.auto import tqdm
 
 from . import checkpoints, machine
 from .data import split
-from .losses import beta_at, objective
+from .losses import beta_at, capacity_at, objective
 from .records import History, TensorBoard, pair_of, picture_due, run_folder
 
 
 class Objective(nn.Module):
-    """The objective of a model as a module, in the precision of the config."""
+    """The objective of a model as a module, in the precision of the config; and what it needs besides a batch."""
 
     def __init__(self, model, config, device):
         super().__init__()
         self.model, self.config, self.device_type = model, config, device.type
         self.dtype = machine.precision(config.precision, device)
+        self.register_buffer("capacity", torch.tensor(config.capacity_max, device=device), persistent=False)
+
+    def state(self):
+        """What this objective needs besides the batch."""
+        return {"annealed": {"capacity": self.capacity.clone()}}.get(self.config.objective, {})
 
     def forward(self, x, beta):
         with torch.autocast(self.device_type, self.dtype, enabled=self.dtype is not torch.float32):
-            return objective(self.model, x, self.config, beta)
+            return objective(self.model, x, self.config, beta, **self.state())
 
 
 class Run:
@@ -38,11 +43,13 @@ class Run:
         self.train, self.held_out = split(len(images), config.val_fraction, config.seed)
         self.model = model.to(self.device, memory_format=torch.channels_last)
         self.objective = Objective(model, config, self.device)
+        self.capacity = self.objective.capacity
         if config.compile:
             self.objective.compile()
         self.optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.objective.dtype is torch.float16)
-        self.history, self.step, self.seconds, self.val_loss, self.best = History(), 0, 0.0, float("inf"), float("inf")
+        self.history, self.seconds, self.val_loss, self.best = History(), 0.0, float("inf"), float("inf")
+        self.reach(0)
         self.recent, self.sums = [], {}      # terms since the last point of the curves; totals of the epoch
         self.steps_per_epoch = self.history.steps_per_epoch = len(self.batches())
         self.total_steps = config.epochs * self.steps_per_epoch
@@ -51,6 +58,11 @@ class Run:
 
     epoch = property(lambda self: len(self.history), doc="Epochs completed.")
     step_in_epoch = property(lambda self: self.step - self.epoch * self.steps_per_epoch)
+
+    def reach(self, step):
+        """Be at a step; the capacity moves along."""
+        self.step = step
+        self.capacity.fill_(capacity_at(step, self.config))
 
     def batches(self):
         """The batches of the current epoch; a last incomplete one is left out, unless it is the only one."""
@@ -75,7 +87,7 @@ class Run:
     def record(self, terms):
         """Count a step. Nothing here waits for the device, except at every ``log_every``-th step."""
         self.recent.append(terms)
-        self.step += 1
+        self.reach(self.step + 1)
         if self.config.lr_schedule == "cosine":
             self.scheduler.step()
         if self.step % self.config.log_every == 0:
@@ -194,7 +206,8 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer_state_dict"])
         self.scheduler.load_state_dict(state["scheduler_state_dict"])
         self.scaler.load_state_dict(state["scaler_state_dict"])
-        self.step, self.seconds, self.val_loss = state["step"], state["seconds"], state["val_loss"]
+        self.reach(state["step"])
+        self.seconds, self.val_loss = state["seconds"], state["val_loss"]
         self.best, self.history = state["best_val_loss"], History(**state["history"])
         self.recent, self.sums, self.log_folder = state["recent"], state["sums"], state["log_folder"]
         checkpoints.set_rng_state(state["rng"])

@@ -239,6 +239,7 @@ def test_killed_three_times_it_ends_bit_identical(tmp_path):
 
 
 @pytest.mark.parametrize("changes", [dict(), dict(lr_schedule="cosine"), dict(objective="btcvae", network="classic"),
+                                     dict(objective="annealed", capacity_steps=20),
                                      dict(precision="bfloat16"), dict(batch_size=100)],
                          ids=lambda changes: "-".join(map(str, changes.values())) or "plain")
 def test_stopped_at_any_step_it_ends_bit_identical(tmp_path, changes):

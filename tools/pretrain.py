@@ -27,6 +27,8 @@ from bvae_helpers.training import fit  # noqa: E402
 COMMON = dict(num_images=200_000, val_fraction=0.05, batch_size=64, lr=1e-3, lr_schedule="cosine")
 RECIPES = {
     "vae": dict(objective="beta_vae", beta=1.0, epochs=8, **COMMON),
+    "beta4": dict(objective="beta_vae", beta=4.0, epochs=20, **COMMON),
+    "annealed": dict(objective="annealed", beta=100.0, capacity_max=25.0, capacity_steps=50_000, epochs=20, **COMMON),
     "btcvae": dict(objective="btcvae", beta=6.0, epochs=20, **COMMON),
 }
 EVALUATION_SEEDS = (100, 101, 102)      # none of them is a training seed
