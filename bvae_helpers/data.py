@@ -2,6 +2,7 @@
 
 Training takes ``images`` of any of these kinds, through ``as_images``:
 - a tensor (N, C, S, S), uint8 or float in [0, 1];
+- a folder of pictures: ``ImageFolder(path)``;
 - any ``torch.utils.data.Dataset`` of images (or of tuples that begin with one);
 - data with known factors: ``Sprites()``, ``DSprites(path)``, ``Shapes3D(path)``, or anything with
   ``factor_names``, ``factor_sizes``, ``images(factors)`` and ``sample_factors(n, generator)``.
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from torchvision.transforms.functional import pil_to_tensor
 
-from .images import load_folder
+from .images import ImageFolder
 from .sprites import FACTOR_NAMES, FACTOR_SIZES, Sprites, check_factors
 
 
@@ -97,7 +98,7 @@ def load_data(config):
     suffix = pathlib.Path(config.data_path).suffix
     if suffix in readers:
         return readers[suffix](config.data_path)
-    return load_folder(config.data_path, config.img_size, config.in_channels, config.num_images)
+    return ImageFolder(config.data_path, config.img_size, config.in_channels, config.crop, config.num_images)
 
 
 class Images:
@@ -159,6 +160,8 @@ def as_images(data, num_images=None, seed=0):
         return data
     if hasattr(data, "sample_factors"):
         return Images(render(data, num_images, seed)[0])
+    if isinstance(data, ImageFolder):
+        data = data.pixels
     if isinstance(data, np.ndarray):
         data = torch.from_numpy(data)
     if isinstance(data, torch.Tensor):
@@ -182,3 +185,8 @@ def to_batch(images, device="cpu"):
     x = images.to(device, non_blocking=True)
     x = x.float().div_(255) if x.dtype == torch.uint8 else x.float()
     return x.contiguous(memory_format=torch.channels_last)
+
+
+def mirror_half(x):
+    """Each image of a batch (B, C, S, S) mirrored left to right with probability 1/2: faces have no handedness."""
+    return torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, x.flip(3), x)

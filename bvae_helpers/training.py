@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from . import machine
 from .config import Config
-from .data import as_images, to_batch
+from .data import as_images, mirror_half, to_batch
 from .losses import beta_at
 from .run import Run
 
@@ -40,6 +40,7 @@ def fit(model, data, config=None, *, resume=True, progress=True, stop_after=None
                     run.save("last.pt")
                     raise KeyboardInterrupt(f"stopped at step {run.step} of {run.total_steps}; call fit again to go on")
                 x = to_batch(run.images.take(index), run.device)
+                x = mirror_half(x) if config.flip else x
                 run.record(train_step(run, x, beta_at(run.step, config)))
                 bar.update()
             run.end_epoch(validate)

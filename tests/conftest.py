@@ -18,6 +18,12 @@ torch.set_num_threads(1)      # networks this small gain nothing from more, and 
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"   # real data, next to a checkout or not at all
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory):
+    """Pictures decoded by tests are cached where pytest cleans up, not in the user's cache."""
+    os.environ["BVAE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
 def shared_file():
     """``shared_file("dsprites/frames.npz")`` -> its path; skips the test where the file is not there."""
