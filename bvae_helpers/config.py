@@ -36,6 +36,9 @@ class Config:
     num_images: int | None = knob(None, "use at most this many images (default: all)", 2)
     img_size: int = knob(64, "side of the square images, in pixels", 8, 1024)
     in_channels: int = knob(3, "colour channels", 1, 64)
+    crop: int | None = knob(None, "side of the central square cut out of each picture, in its own pixels, 148 being usual for "
+                            "CelebA (default: the largest; 0: no cut, the whole picture squeezed square)", 0)
+    flip: bool = knob(False, "mirror half of the training images, drawn anew at every step, left to right")
     val_fraction: float = knob(0.2, "share of the images kept for validation", 0.0, 0.9)
     # model
     network: str = knob("classic", "architecture", choices=("classic", "sprites"))
