@@ -45,15 +45,18 @@ class Config:
     latent_dim: int = knob(128, "number of latents", 1, 4096)
     hidden_dims: list[int] = knob([32, 64, 128, 256], "channels of the stride-2 blocks", 1, 4096)
     # objective
-    objective: str = knob("beta_vae", "objective", choices=("beta_vae", "annealed", "btcvae"))
-    beta: float = knob(4.0, "weight of the KL (btcvae: of the total correlation; annealed: of |KL - capacity|), in nats per nat",
-                       0.0, 1e6)
+    objective: str = knob("beta_vae", "objective", choices=("beta_vae", "annealed", "btcvae", "btcvae_stratified",
+                                                              "factorvae", "dipvae1", "dipvae2"))
+    beta: float = knob(4.0, "weight of the KL (annealed: of |KL - capacity|; btcvae, factorvae: of the total correlation; "
+                       "dipvae: of the covariances)", 0.0, 1e6)
     beta_schedule: str = knob("constant", "how beta moves over the steps",
                               choices=("constant", "warmup", "cyclical", "decreasing"))
     schedule_steps: int = knob(0, "steps of the warm-up, of one cycle, or of the decrease", 0)
     beta_start: float = knob(40.0, "decreasing: beta at the first step", 0.0, 1e6)
     capacity_max: float = knob(25.0, "annealed: the capacity in the end, in nats", 0.0, 1e6)
     capacity_steps: int = knob(100_000, "annealed: steps over which the capacity rises from 0", 1)
+    discriminator_width: int = knob(1000, "factorvae: units in each of the discriminator's six layers", 1, 100_000)
+    discriminator_lr: float = knob(1e-4, "factorvae: the discriminator's learning rate", 0.0, 100.0)
     reconstruction: str = knob("mse", "likelihood", choices=("mse", "bernoulli", "gaussian", "laplace"))
     sigma: float = knob(1.0, "scale of the gaussian or laplace likelihood, pixels being 0 to 1", 1e-6, 1e6)
     # optimisation

@@ -88,6 +88,19 @@ def total_correlation(z, mu, logvar, dataset_size=None):
     return (log_qz - log_qz_d.sum(1)).mean()
 
 
+def covariance(codes):
+    """The covariance of a batch of codes: (B, D) -> (D, D)."""
+    centred = codes - codes.mean(0)
+    return (centred[:, :, None] * centred[:, None]).mean(0)              # no matmul: autocast leaves it in float32
+
+
+def moment_penalties(covariance):
+    """How far a covariance (D, D) is from the identity: the sums of squares off the diagonal, and on it."""
+    squared = (covariance - torch.eye(len(covariance), device=covariance.device)).square()
+    on = squared.diagonal().sum()
+    return squared.sum() - on, on
+
+
 # Objectives: a Pass and its reconstruction and KL -> (loss, further terms to record)
 
 def beta_vae(out, reconstruction, kl, beta):
@@ -113,14 +126,55 @@ def annealed(out, reconstruction, kl, beta, capacity):
     return reconstruction + beta * (kl - capacity).abs(), {"capacity": capacity}
 
 
-OBJECTIVES = {"beta_vae": beta_vae, "btcvae": btcvae, "annealed": annealed}
+def btcvae_stratified(out, reconstruction, kl, beta, dataset_size):
+    """The loss of ``btcvae``, with the stratified estimate of the total correlation.
+
+    Chen et al. 2018, appendix C.2; ``dataset_size`` is the number of training images. beta = 1 is the ELBO, negated.
+    """
+    tc = total_correlation(out.z, out.mu, out.logvar, dataset_size)
+    return reconstruction + kl + (beta - 1) * tc, {"total_correlation": tc}
+
+
+def factorvae(out, reconstruction, kl, beta, discriminator):
+    """loss = reconstruction + KL + gamma TC, gamma being ``beta``, and the TC as the discriminator sees it.
+
+    Kim & Mnih 2018, "Disentangling by Factorising", eq. 2; gamma = 0 is the ELBO, negated. The discriminator learns
+    from the same batch: its loss adds its own gradient, and nothing to the value.
+    """
+    tc = discriminator.total_correlation(out.z)
+    learning = discriminator.loss(out.z)
+    loss = reconstruction + kl + beta * tc + (learning - learning.detach())
+    return loss, {"total_correlation": tc, "discriminator_loss": learning}
+
+
+def dipvae1(out, reconstruction, kl, beta, diagonal=10.0):
+    """loss = reconstruction + KL + lambda (sum_i!=j C_ij^2 + 10 sum_i (C_ii - 1)^2), C = Cov[mu], lambda being ``beta``.
+
+    DIP-VAE-I: Kumar et al. 2018, "Variational Inference of Disentangled Latent Concepts from Unlabeled Observations",
+    eq. 6, with lambda_od = lambda and lambda_d = 10 lambda. lambda = 0 is the ELBO, negated.
+    """
+    off, on = moment_penalties(covariance(out.mu))
+    return reconstruction + kl + beta * (off + diagonal * on), {"off_diagonal": off, "diagonal": on}
+
+
+def dipvae2(out, reconstruction, kl, beta, diagonal=1.0):
+    """loss = reconstruction + KL + lambda (sum_i!=j C_ij^2 + sum_i (C_ii - 1)^2), C = Cov[z], lambda being ``beta``.
+
+    DIP-VAE-II: Kumar et al. 2018, eq. 7, with lambda_od = lambda_d = lambda; Cov[z] = Cov[mu] + E[diag sigma^2].
+    lambda = 0 is the ELBO, negated.
+    """
+    off, on = moment_penalties(covariance(out.mu) + out.logvar.exp().mean(0).diag())
+    return reconstruction + kl + beta * (off + diagonal * on), {"off_diagonal": off, "diagonal": on}
+
+
+OBJECTIVES = {f.__name__: f for f in (beta_vae, annealed, btcvae, btcvae_stratified, factorvae, dipvae1, dipvae2)}
 
 
 def objective(model, x, config, beta, **state):
     """All terms of the objective for a batch x (B, C, S, S): a dict of tensors, in nats per image.
 
     ``loss``, ``reconstruction``, ``kl`` are scalars, ``kl_per_latent`` is (D,); some objectives add terms.
-    ``state``: what the objective needs besides the batch, such as the capacity; ``run.Objective`` has it.
+    ``state``: what the objective needs besides the batch, such as the capacity; ``objectives.Objective`` has it.
     """
     out = model.run(x)
     reconstruction = RECONSTRUCTIONS[config.reconstruction](out.logits, x, config.sigma)

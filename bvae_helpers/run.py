@@ -5,32 +5,14 @@ import time
 from dataclasses import asdict
 
 import torch
-from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 from tqdm.auto import tqdm
 
 from . import checkpoints, machine
 from .data import split
-from .losses import beta_at, capacity_at, objective
+from .losses import beta_at
+from .objectives import Objective
 from .records import History, TensorBoard, pair_of, picture_due, run_folder
-
-
-class Objective(nn.Module):
-    """The objective of a model as a module, in the precision of the config; and what it needs besides a batch."""
-
-    def __init__(self, model, config, device):
-        super().__init__()
-        self.model, self.config, self.device_type = model, config, device.type
-        self.dtype = machine.precision(config.precision, device)
-        self.register_buffer("capacity", torch.tensor(config.capacity_max, device=device), persistent=False)
-
-    def state(self):
-        """What this objective needs besides the batch."""
-        return {"annealed": {"capacity": self.capacity.clone()}}.get(self.config.objective, {})
-
-    def forward(self, x, beta):
-        with torch.autocast(self.device_type, self.dtype, enabled=self.dtype is not torch.float32):
-            return objective(self.model, x, self.config, beta, **self.state())
 
 
 class Run:
@@ -42,11 +24,11 @@ class Run:
         self.images, self.config, self.fingerprint = images, config, images.fingerprint()
         self.train, self.held_out = split(len(images), config.val_fraction, config.seed)
         self.model = model.to(self.device, memory_format=torch.channels_last)
-        self.objective = Objective(model, config, self.device)
-        self.capacity = self.objective.capacity
+        self.objective = Objective(model, config, self.device, len(self.train))
+        self.discriminator = self.objective.discriminator      # FactorVAE's; None otherwise
         if config.compile:
             self.objective.compile()
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
+        self.optimizer = self.objective.optimizer()
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.objective.dtype is torch.float16)
         self.history, self.seconds, self.val_loss, self.best = History(), 0.0, float("inf"), float("inf")
         self.reach(0)
@@ -60,9 +42,9 @@ class Run:
     step_in_epoch = property(lambda self: self.step - self.epoch * self.steps_per_epoch)
 
     def reach(self, step):
-        """Be at a step; the capacity moves along."""
+        """Be at a step; the objective moves along."""
         self.step = step
-        self.capacity.fill_(capacity_at(step, self.config))
+        self.objective.reach(step)
 
     def batches(self):
         """The batches of the current epoch; a last incomplete one is left out, unless it is the only one."""
@@ -185,6 +167,7 @@ class Run:
     def state(self):
         return {"model_state_dict": self.model.state_dict(), "optimizer_state_dict": self.optimizer.state_dict(),
                 "scheduler_state_dict": self.scheduler.state_dict(), "scaler_state_dict": self.scaler.state_dict(),
+                "discriminator_state_dict": self.discriminator and self.discriminator.state_dict(),
                 "epoch": self.epoch, "step": self.step, "val_loss": self.val_loss, "best_val_loss": self.best,
                 "config": self.config.to_dict(), "data": self.fingerprint, "history": asdict(self.history),
                 "recent": self.recent, "sums": self.sums, "seconds": self.seconds + time.monotonic() - self.clock,
@@ -206,6 +189,8 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer_state_dict"])
         self.scheduler.load_state_dict(state["scheduler_state_dict"])
         self.scaler.load_state_dict(state["scaler_state_dict"])
+        if self.discriminator:
+            self.discriminator.load_state_dict(state["discriminator_state_dict"])
         self.reach(state["step"])
         self.seconds, self.val_loss = state["seconds"], state["val_loss"]
         self.best, self.history = state["best_val_loss"], History(**state["history"])
@@ -232,5 +217,5 @@ def check_run(model, images, config):
         if getattr(model, name) != getattr(config, name):
             raise ValueError(f"the model has {name} {getattr(model, name)}, the config {getattr(config, name)}; "
                              "build the model with BetaVAE.from_config(config)")
-    if config.objective == "btcvae" and min(len(images), config.batch_size) < 2:
-        raise ValueError("btcvae estimates the total correlation from a batch: it needs batch_size 2 or more")
+    if config.objective not in ("beta_vae", "annealed") and min(len(images), config.batch_size) < 2:
+        raise ValueError(f"{config.objective} compares the images of a batch: it needs batch_size 2 or more")

@@ -30,6 +30,7 @@ RECIPES = {
     "beta4": dict(objective="beta_vae", beta=4.0, epochs=20, **COMMON),
     "annealed": dict(objective="annealed", beta=100.0, capacity_max=25.0, capacity_steps=50_000, epochs=20, **COMMON),
     "btcvae": dict(objective="btcvae", beta=6.0, epochs=20, **COMMON),
+    "factorvae": dict(objective="factorvae", beta=6.4, discriminator_width=256, discriminator_lr=5e-4, epochs=20, **COMMON),
 }
 EVALUATION_SEEDS = (100, 101, 102)      # none of them is a training seed
 SAMPLES = 10_000
