@@ -16,10 +16,11 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from .cache import Cache, cache_folder
-from .decoding import decode
+from .decoding import decode, resize
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
 MAX_BYTES = 1 << 29               # of one picture file
+CHUNK_BYTES = 1 << 22             # of images decoded together by one core; 32 times that at most before they are resized
 VERSION = 1                       # of the decoding: another number, and every cache is built anew
 
 
@@ -85,7 +86,7 @@ def read(path, found):
     """The bytes of a file that is still what the scan found; ValueError or OSError if it is not."""
     if found.size > MAX_BYTES:
         raise ValueError(f"{found.size:,} bytes are more than a picture may have ({MAX_BYTES:,})")
-    with open(path / found.name, "rb", buffering=0) as file:
+    with open(os.path.join(path, found.name), "rb", buffering=0) as file:
         info = os.fstat(file.fileno())
         if (info.st_size, info.st_mtime_ns) != found[1:]:
             raise ValueError("the file changed after the folder was scanned")
@@ -181,7 +182,7 @@ class ImageFolder(Dataset):
         Raises ValueError as soon as more than half of all files have failed.
         """
         bad, left, size = {}, self.files[start:], self.settings["img_size"]
-        step = max(1, min(64, (1 << 22) // (3 * size * size)))
+        step = max(1, min(64, CHUNK_BYTES // (3 * size * size)))
         chunks = [left[i:i + step] for i in range(0, len(left), step)]
         quiet = not self.progress or len(left) < 1000
         with tqdm(desc="decoding", total=len(self.files), initial=start, unit="pictures", disable=quiet) as bar:
@@ -201,7 +202,7 @@ class ImageFolder(Dataset):
             except Exception as error:        # a decoder raises whatever a broken file makes it raise
                 failed[found.name] = getattr(error, "strerror", None) or str(error) or type(error).__name__
         size, channels = self.settings["img_size"], self.settings["in_channels"]
-        return torch.stack(images) if images else torch.empty(0, channels, size, size, dtype=torch.uint8), failed
+        return resize(images, size) if images else torch.empty(0, channels, size, size, dtype=torch.uint8), failed
 
     @staticmethod
     def failures(bad, count):
