@@ -104,10 +104,14 @@ def carried(mu, factors, factor_names, minimum=0.3):
     return [(factor_names[k] if share[d, k] >= minimum else "", float(share[d, k])) for d, k in enumerate(best)]
 
 
-def latent_labels(mu, logvar, factors=None, factor_names=()):
-    """One label a latent, "z3 · 2.4 nats · posX"; and which latents are collapsed (bool, D)."""
+def latent_labels(mu, logvar, factors=None, factor_names=(), shares=False):
+    """One label a latent, "z3 · 2.4 nats · posX"; and which latents are collapsed (bool, D).
+
+    With ``shares`` the label says how much of the factor is in the latent, too: "posX, 0.63".
+    """
     nats = L.kl_per_latent(mu, logvar)
-    names = [name for name, _ in carried(mu, factors, factor_names)] if factors is not None else [""] * len(nats)
+    found = carried(mu, factors, factor_names) if factors is not None else [("", 0.0)] * len(nats)
+    names = [f"{name}, {share:.2f}" if name and shares else name for name, share in found]
     labels = [f"z{d} · {float(n):.1f} nats" + (f" · {name}" if name and n > ACTIVE_NATS else "")
               for d, (n, name) in enumerate(zip(nats, names))]
     return labels, nats <= ACTIVE_NATS
