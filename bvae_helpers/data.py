@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torchvision.transforms.functional import pil_to_tensor
 
+from .celeba import unpack
 from .images import ImageFolder
 from .sprites import FACTOR_NAMES, FACTOR_SIZES, Sprites, check_factors
 
@@ -91,14 +92,18 @@ class Shapes3D(FactorFile):
 
 
 def load_data(config):
-    """The data that ``config.data_path`` names: 'sprites', a .npz, a .h5, or a folder of pictures."""
+    """The data that ``config.data_path`` names: 'sprites', 'faces', a .npz, a .h5, a folder of pictures or a zip of one."""
     if config.data_path == "sprites":
         return Sprites()
+    if config.data_path == "faces":
+        from .faces import CartoonFaces
+        return CartoonFaces(img_size=config.img_size)
     readers = {".npz": DSprites, ".h5": Shapes3D}
     suffix = pathlib.Path(config.data_path).suffix
     if suffix in readers:
         return readers[suffix](config.data_path)
-    return ImageFolder(config.data_path, config.img_size, config.in_channels, config.crop, config.num_images)
+    folder = unpack(config.data_path) if suffix == ".zip" else config.data_path
+    return ImageFolder(folder, config.img_size, config.in_channels, config.crop, config.num_images)
 
 
 class Images:
