@@ -10,7 +10,7 @@ from . import checkpoints, latents, metrics
 from .config import Config, is_optional, kind_of
 from .data import as_images, load_data, render, split, to_batch
 from .model import BetaVAE, count_parameters
-from .objectives import Objective
+from .objectives import Objective, in_batches
 from .training import fit
 
 TRAIN = """Train a beta-VAE.
@@ -163,7 +163,7 @@ def loss_terms(model, images, config):
     if config.objective == "factorvae":     # its discriminator stayed with the run: the same loss, with a batch's own estimate
         config = config.replace(objective="btcvae", beta=config.beta + 1)
     objective = Objective(model, config.replace(precision="float32"), device, len(images))
-    for x in images.split(config.batch_size):
+    for x in in_batches(images, config.batch_size):
         for name, value in objective(to_batch(x, device), config.beta).items():
             totals[name] = totals.get(name, 0) + value.double().cpu() * len(x)
     return {name: (value / len(images)).tolist() for name, value in totals.items()}

@@ -8,6 +8,13 @@ from .factorvae import Discriminator
 from .losses import capacity_at, objective
 
 
+def in_batches(items, size):
+    """Items (N, ...) in batches of ``size``, to be measured. One left over joins the batch before: some objectives
+    compare the images of a batch."""
+    *batches, last = items.split(size)
+    return [*batches[:-1], torch.cat([batches[-1], last])] if batches and len(last) == 1 else [*batches, last]
+
+
 class Objective(nn.Module):
     """The terms of a config's objective for a batch, in the config's precision.
 

@@ -20,9 +20,9 @@ class Run:
 
     def __init__(self, model, images, config, device=None):
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        check_run(model, images, config)
-        self.images, self.config, self.fingerprint = images, config, images.fingerprint()
         self.train, self.held_out = split(len(images), config.val_fraction, config.seed)
+        check_run(model, images, config, min(len(self.train), len(self.held_out) or len(self.train)))
+        self.images, self.config, self.fingerprint = images, config, images.fingerprint()
         self.model = model.to(self.device, memory_format=torch.channels_last)
         self.objective = Objective(model, config, self.device, len(self.train))
         self.discriminator = self.objective.discriminator      # FactorVAE's; None otherwise
@@ -208,8 +208,11 @@ class Run:
         return " · ".join([*parts, f"{last['images_per_second']:,.0f} images/s"])
 
 
-def check_run(model, images, config):
-    """Raise ValueError if the data, the model and the config do not belong together."""
+def check_run(model, images, config, fewest):
+    """Raise ValueError if the data, the model and the config do not belong together.
+
+    ``fewest``: the number of images to train or to validate on, whichever is smaller.
+    """
     want = (model.in_channels, model.img_size, model.img_size)
     if images.shape != want:
         raise ValueError(f"the model takes images {want}, the data hold {images.shape}; set in_channels and img_size to fit")
@@ -217,5 +220,6 @@ def check_run(model, images, config):
         if getattr(model, name) != getattr(config, name):
             raise ValueError(f"the model has {name} {getattr(model, name)}, the config {getattr(config, name)}; "
                              "build the model with BetaVAE.from_config(config)")
-    if config.objective not in ("beta_vae", "annealed") and min(len(images), config.batch_size) < 2:
-        raise ValueError(f"{config.objective} compares the images of a batch: it needs batch_size 2 or more")
+    if config.objective not in ("beta_vae", "annealed") and min(fewest, config.batch_size) < 2:
+        raise ValueError(f"{config.objective} compares the images of a batch: it needs batch_size 2 or more, got "
+                         f"{config.batch_size}, and 2 images or more to train and to validate on, got {fewest}")

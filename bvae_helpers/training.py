@@ -12,6 +12,7 @@ from . import machine
 from .config import Config
 from .data import as_images, mirror_half, to_batch
 from .losses import beta_at
+from .objectives import in_batches
 from .run import Run
 
 
@@ -76,7 +77,7 @@ def validate(run):
     totals = {}
     with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
         torch.manual_seed(run.config.seed)
-        for index in run.held_out.split(run.config.batch_size):
+        for index in in_batches(run.held_out, run.config.batch_size):
             terms = run.objective(to_batch(run.images.take(index), run.device), beta_at(run.step, run.config))
             for name, value in terms.items():
                 totals[name] = totals.get(name, 0) + value.double() * len(index)

@@ -12,6 +12,7 @@ from bvae_helpers.__main__ import main
 from bvae_helpers.data import Images
 from bvae_helpers.factorvae import Discriminator, permute_latents
 from bvae_helpers.model import Pass
+from bvae_helpers.objectives import in_batches
 from bvae_helpers.run import Run
 from bvae_helpers.training import fit
 
@@ -79,6 +80,18 @@ def test_a_run_records_the_capacity_it_trained_with():
     history = fit(new_model(config), small_pictures(), config, progress=False, device="cpu")
     assert history.steps["capacity"] == pytest.approx([*range(10), *[10.0] * 10], abs=1e-6)    # 10 steps an epoch
     assert history["train_capacity"] == pytest.approx([4.5, 10.0]) and history["val_capacity"] == pytest.approx([10.0, 10.0])
+
+
+# Total correlation
+
+@pytest.mark.parametrize("dataset_size", (None, 737_280))
+@pytest.mark.parametrize("variance", (0.5, 0.9))
+def test_the_total_correlation_of_independent_latents_is_about_zero_at_any_number_of_them(dataset_size, variance):
+    # 10 latents, 64 images a batch: weights that do not sum to 1 would be off by a multiple of 9 log 64 = 37 nats
+    torch.manual_seed(0)
+    mu = math.sqrt(1 - variance) * torch.randn(64, 10)
+    z = mu + math.sqrt(variance) * torch.randn(64, 10)
+    assert abs(float(L.total_correlation(z, mu, torch.full_like(mu, math.log(variance)), dataset_size))) < 1.5
 
 
 # Total correlation, by the discriminator
@@ -194,6 +207,20 @@ def test_the_terms_of_an_objective_are_in_the_history_on_the_board_and_on_the_co
 
 
 def test_a_batch_of_one_says_nothing_about_the_latents_together():
-    for objective in set(L.OBJECTIVES) - {"beta_vae", "annealed"}:
-        with pytest.raises(ValueError, match=f"{objective} .*batch_size 2"):
+    for objective in sorted(set(L.OBJECTIVES) - {"beta_vae", "annealed"}):
+        with pytest.raises(ValueError, match=f"{objective} .*batch_size 2 or more, got 1,"):
             run_of(objective, batch_size=1)
+        with pytest.raises(ValueError, match=f"{objective} .*got 1$"):
+            run_of(objective, val_fraction=0.01)
+
+
+@pytest.mark.parametrize("count, sizes", [(9, [9]), (8, [8]), (1, [1]), (10, [8, 2]), (17, [8, 9])])
+def test_an_item_left_over_is_not_alone(count, sizes):
+    batches = in_batches(torch.arange(count), 8)
+    assert [len(batch) for batch in batches] == sizes and torch.cat(batches).tolist() == list(range(count))
+
+
+def test_a_validation_image_left_over_is_no_obstacle():
+    config = small_config(objective="btcvae", epochs=1)
+    history = fit(new_model(config), small_pictures(45), config, progress=False, device="cpu")        # 9 to validate, by 8
+    assert math.isfinite(history["val_total_correlation"][0])
