@@ -19,6 +19,7 @@ from torchvision.transforms.functional import pil_to_tensor
 # that it will go one day. Where it has gone, PIL does it all, more slowly.
 decode_jpeg = getattr(torch.ops.image, "decode_jpeg", None)
 LARGE = 16_000_000                # pixels; pictures above it are decoded one at a time, to spare memory
+KEEP = 3                          # times img_size a large JPEG keeps when decoded smaller: hardly to be told from all of it
 one_large = threading.Lock()
 
 
@@ -35,7 +36,7 @@ def decode(data, img_size, in_channels=3, crop=None):
     jpeg = jpeg_frame(data)
     if jpeg and decode_jpeg:
         height, width, components = jpeg
-        small = shrinking(width, height, img_size, crop) < 4 and width * height <= 32 * img_size ** 2
+        small = shrinking(width, height, img_size, crop) < 2 * KEEP and width * height <= 32 * img_size ** 2
         if small and components in (1, 3):
             try:                          # its modes are 1 for grey and 3 for RGB; True: turned as EXIF says
                 return cut(decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), in_channels, True), crop)
@@ -70,9 +71,9 @@ def decode_with_pil(data, img_size, in_channels, crop):
         width, height = picture.size
         if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):             # a decompression bomb; PIL stops at twice that
             raise ValueError(f"it claims {width:,} x {height:,} pixels, more than PIL's limit of {Image.MAX_IMAGE_PIXELS:,}")
-        keep = shrinking(width, height, img_size, crop) / 2                   # twice img_size is kept for the antialiasing
-        if keep >= 2:
-            picture.draft(None, (int(width / keep), int(height / keep)))      # a JPEG at 1/2, 1/4 or 1/8; else nothing
+        ahead = shrinking(width, height, img_size, crop) / KEEP
+        if ahead >= 2:
+            picture.draft(None, (int(width / ahead), int(height / ahead)))    # a JPEG at 1/2, 1/4 or 1/8; else nothing
         scale = picture.width / width
         if picture.width * picture.height > LARGE:
             with one_large:
