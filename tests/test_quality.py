@@ -1,0 +1,78 @@
+"""benchmarks/quality.py and the recipes of tools/pretrain.py: budgets are kept, recipes are settings that exist."""
+
+import importlib.util
+import json
+import pathlib
+import sys
+
+import pytest
+import torch
+from conftest import small_config, small_pictures
+
+from bvae_helpers import checkpoints
+from bvae_helpers.config import Config
+from bvae_helpers.data import Images
+from bvae_helpers.run import Run
+from bvae_helpers.sprites import Sprites
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def quality(monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])                     # the script adds to it
+    spec = importlib.util.spec_from_file_location("quality", ROOT / "benchmarks" / "quality.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_published_row_has_a_recipe(quality):
+    assert set(quality.PUBLISHED) == {"vae", "beta4", "annealed", "factorvae", "btcvae"} <= set(quality.RECIPES)
+    for recipe in quality.RECIPES.values():
+        Config.sprites(**recipe)                                      # raises for a setting that does not exist
+
+
+@pytest.mark.parametrize("steps", (1, 7, 40, 100, 250))
+def test_a_budget_of_steps_is_kept(quality, steps):
+    config = small_config(num_images=400, epochs=4, capacity_steps=80, schedule_steps=40)          # 40 steps an epoch
+    short = quality.within(config, steps)
+    train = round(short.num_images * (1 - short.val_fraction)) // short.batch_size
+    assert abs(short.epochs * train - steps) <= short.epochs and short.num_images <= 400
+    assert short.capacity_steps == max(1, round(80 * min(1, steps / 160)))
+    assert short.schedule_steps == round(40 * min(1, steps / 160))
+
+
+def test_settings_on_the_command_line(quality):
+    assert [quality.read_setting(text) for text in ("lr=1e-3", "compile=true", "hidden_dims=[4, 8]", "precision=bfloat16")] == [
+        ("lr", 0.001), ("compile", True), ("hidden_dims", [4, 8]), ("precision", "bfloat16")]
+
+
+def test_a_stopped_curve_goes_on(quality, tmp_path, monkeypatch):
+    config = small_config(tmp_path, epochs=2, num_images=100)
+    pictures = small_images()
+    monkeypatch.setattr(quality, "as_images", lambda *args: pictures[0])
+    monkeypatch.setattr(quality, "render", lambda *args: pictures[1:])
+    assert Run(quality.BetaVAE.from_config(config), pictures[0], config).total_steps == 20
+    point, calls = quality.point, []
+
+    def interrupted(*args):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return point(*args)
+
+    monkeypatch.setattr(quality, "point", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        quality.curve(config, 4)
+    model, rows = quality.curve(config, 4)
+    assert [row["steps"] for row in rows] == [5, 10, 20]              # the interrupted point, at 15, is missing
+    assert json.loads((tmp_path / "curve.json").read_text()) == rows
+    assert checkpoints.load(tmp_path / "final_model.pt")["step"] == 20 and not model.training
+
+
+def small_images():
+    """Images to train on; images and factors to score with."""
+    sprites = Sprites()
+    factors = sprites.sample_factors(300, torch.Generator().manual_seed(0))
+    return Images(small_pictures()), sprites.images(factors)[:, :, 2::4, 2::4].contiguous(), factors
