@@ -67,7 +67,7 @@ class LatentExplorer:
         bar = [[self.picker.widget, self.zero, self.random, self.reset],
                [self.t, self.toward, self.play, self.wide, self.difference, self.save, self.save_gif]]
         wrap = {"flex_flow": "row wrap", "align_items": "flex-start"}
-        return widgets.VBox([*(widgets.HBox(line, layout=wrap) for line in bar), self.message,
+        return widgets.VBox([*(widgets.HBox(line, layout={**wrap, "align_items": "center"}) for line in bar), self.message,
                              widgets.HBox(self.columns(), layout=wrap)])
 
     def columns(self):
@@ -78,7 +78,7 @@ class LatentExplorer:
                              layout={"margin": "0 16px 0 0"}) for name, p in self.panels.items()]
 
     def button(self, name, action):
-        made, action = widgets.Button(description=name, layout={"width": "80px"}), self.guarded(action)
+        made, action = widgets.Button(description=name, layout={"width": "92px"}), self.guarded(action)
         made.on_click(lambda _: action())
         return made
 

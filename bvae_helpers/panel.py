@@ -175,7 +175,7 @@ class Panel:
         if self.film_caption.value != caption:
             self.film_caption.value = caption
         self.film_values = values.tolist()
-        self.strip.name([f"{v:.1f}" for v in self.film_values])
+        self.strip.name([f"{v:.1f}".replace("-", "−") for v in self.film_values])
 
     def click_film(self, k):
         self.move(self.active, self.film_values[k])
