@@ -1,16 +1,50 @@
-"""Folders of pictures: found, decoded, cut square; broken ones named."""
+"""Folders of pictures: found, decoded once, cut square; broken ones named; the cache follows the files."""
 
+import multiprocessing
+import os
+import pathlib
+import pickle
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+
+import numpy as np
 import pytest
 import torch
+from conftest import curves, new_model, small_config
 from PIL import Image
 
-from bvae_helpers.images import find_images, load_folder
+from bvae_helpers import images as I
+from bvae_helpers.cache import Cache
+from bvae_helpers.config import Config
+from bvae_helpers.data import as_images, load_data, mirror_half, to_batch
+from bvae_helpers.images import ImageFolder, find_images, load_folder, scan
+from bvae_helpers.training import fit
 
 
 def paint(path, colour="red", size=(40, 40), mode="RGB", **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new(mode, size, colour).save(path, **options)
 
+
+def gallery(folder, n=6):
+    """n PNGs, each of its own grey: number k is all 10 k."""
+    for k in range(n):
+        paint(folder / f"{k:03d}.png", (10 * k,) * 3)
+    return folder
+
+
+@pytest.fixture
+def decoding_counted(monkeypatch):
+    """The sizes of the files decoded so far."""
+    seen, decode = [], I.decode
+    monkeypatch.setattr(I, "decode", lambda data, **settings: seen.append(len(data)) or decode(data, **settings))
+    return seen
+
+
+# Finding
 
 def test_nested_folders_and_upper_case_suffixes(tmp_path):
     paint(tmp_path / "b.png", "blue")
@@ -24,25 +58,80 @@ def test_nested_folders_and_upper_case_suffixes(tmp_path):
     assert torch.equal(load_folder(tmp_path, img_size=16, num_images=2), images[:2])
 
 
+def test_names_of_every_kind(tmp_path):
+    names = ["Zoë.png", "猫/三毛.png", "a b;c'd.png", "emoji 🙂.png", "ünder/ü.png", "-rf.png"]
+    for name in names:
+        paint(tmp_path / name)
+    folder = ImageFolder(tmp_path, 8)
+    assert sorted(folder.names) == sorted(names) and len(ImageFolder(tmp_path, 8)) == 6
+
+
+def test_a_name_that_is_no_text(tmp_path):
+    paint(tmp_path / "a.png")
+    try:
+        shutil.copy(tmp_path / "a.png", os.fsencode(tmp_path) + b"/\xff\xfe.png")
+    except OSError:
+        pytest.skip("this file system takes only names that are text")
+    assert len(ImageFolder(tmp_path, 8)) == len(ImageFolder(tmp_path, 8)) == 2
+
+
+def test_hidden_files_are_left_out(tmp_path):
+    for name in ("a.png", "._a.png", ".thumbnails/a.png", "deep/.ipynb_checkpoints/a-checkpoint.png"):
+        paint(tmp_path / name)
+    assert [f.name for f in scan(tmp_path)] == ["a.png"]
+
+
+def test_links_are_followed_once_and_loops_end(tmp_path):
+    paint(tmp_path / "here" / "z" / "a.png")
+    paint(tmp_path / "elsewhere" / "b.png")
+    os.symlink(tmp_path / "here", tmp_path / "here" / "z" / "loop")
+    os.symlink(tmp_path / "elsewhere", tmp_path / "here" / "linked")
+    os.symlink(tmp_path / "here" / "z", tmp_path / "here" / "again")
+    os.symlink(tmp_path / "elsewhere" / "b.png", tmp_path / "here" / "one.png")
+    os.symlink("itself.png", tmp_path / "here" / "itself.png")
+    os.symlink("nowhere.png", tmp_path / "here" / "dangling.png")
+    assert [f.name for f in scan(tmp_path / "here")] == ["dangling.png", "itself.png", "linked/b.png", "one.png", "z/a.png"]
+    os.symlink(tmp_path / "here", tmp_path / "start")
+    with pytest.warns(UserWarning, match=r"2 of 5 pictures .*dangling.png \(No such file.*itself.png \(Too many"):
+        assert len(ImageFolder(tmp_path / "start", 8)) == 3
+
+
+def test_only_files_are_opened(tmp_path):
+    """A pipe named like a picture would wait for ever."""
+    paint(tmp_path / "a.png")
+    (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    assert [f.name for f in scan(tmp_path)] == ["a.png"]
+
+
+def test_missing_and_empty_folders(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no folder at .*nowhere.*data_path"):
+        load_folder(tmp_path / "nowhere")
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="no pictures .*jpg"):
+        load_folder(tmp_path)
+    with pytest.raises(NotADirectoryError, match="notes.txt' is a file"):
+        ImageFolder(tmp_path / "notes.txt")
+
+
+def test_a_folder_of_folders(tmp_path):
+    for name in ("cats", "dogs", "empty"):
+        (tmp_path / name).mkdir()
+    gallery(tmp_path / "cats", 2)
+    gallery(tmp_path / "dogs", 1)
+    assert ImageFolder(tmp_path, 8).names == ["cats/000.png", "cats/001.png", "dogs/000.png"]
+
+
+# Decoding
+
 def test_the_central_square_is_kept(tmp_path):
     picture = Image.new("RGB", (90, 30), "red")
     picture.paste("lime", (30, 0, 60, 30))
     picture.save(tmp_path / "a.png")
-    lime = torch.tensor([0, 255, 0], dtype=torch.uint8)[:, None, None].expand(3, 10, 10)
-    image = load_folder(tmp_path, img_size=10)[0]
-    assert torch.equal(image[:, :, 1:-1], lime[:, :, 1:-1])
-    # the filter of the outermost columns reaches over the cut
-    assert (image[1] > 200).all()
-
-
-def test_pictures_are_put_upright(tmp_path):
-    picture = Image.new("RGB", (20, 20), "black")
-    picture.paste("white", (0, 0, 20, 10))               # white above
-    exif = Image.Exif()
-    exif[0x0112] = 3                                     # taken upside down
-    picture.save(tmp_path / "a.png", exif=exif)
-    image = load_folder(tmp_path, img_size=20)[0]
-    assert image[:, :10].max() == 0 and image[:, 10:].min() == 255
+    assert load_folder(tmp_path, img_size=10)[0].flatten(1).unique(dim=1).flatten().tolist() == [0, 255, 0]
+    squeezed = ImageFolder(tmp_path, 9, crop=0)[0]
+    assert squeezed[0].float().mean() == pytest.approx(170, abs=10)             # two thirds of it are red
 
 
 def test_grey_and_other_modes(tmp_path):
@@ -52,39 +141,311 @@ def test_grey_and_other_modes(tmp_path):
     grey = load_folder(tmp_path, img_size=8, in_channels=1)
     assert grey.shape == (3, 1, 8, 8) and (grey[:2] == 100).all()
     assert (load_folder(tmp_path, img_size=8)[:2] == 100).all()
-    with pytest.raises(ValueError, match="in_channels 1 .* or 3"):
-        load_folder(tmp_path, in_channels=2)
 
+
+@pytest.mark.parametrize("setting, said", [({"in_channels": 2}, "in_channels 1 .* or 3"), ({"img_size": 0}, "img_size must"),
+                                           ({"crop": -1}, "crop at least 0")])
+def test_settings_out_of_range(tmp_path, setting, said):
+    with pytest.raises(ValueError, match=said):
+        ImageFolder(gallery(tmp_path), **setting)
+
+
+def test_many_pictures_keep_their_order(tmp_path):
+    gallery(tmp_path, 25)
+    for n in range(25, 200):
+        shutil.copy(tmp_path / f"{n % 25:03d}.png", tmp_path / f"{n:03d}.png")
+    folder = ImageFolder(tmp_path, 8)
+    assert torch.equal(folder.pixels[:, 0, 0, 0].int(), torch.arange(200).int() % 25 * 10)
+    assert folder.names == [f"{n:03d}.png" for n in range(200)]
+
+
+# Broken files
 
 def test_a_broken_picture_is_skipped_and_named(tmp_path):
-    for name in "abc":
-        paint(tmp_path / f"{name}.png")
+    gallery(tmp_path, 4)
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff this is no JPEG")
     paint(tmp_path / "whole.jpg", size=(200, 200))
     whole = (tmp_path / "whole.jpg").read_bytes()
     (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    with pytest.warns(UserWarning, match=r"2 of 6 pictures .*broken\.jpg") as said:
-        images = load_folder(tmp_path, img_size=8)
-    assert len(images) == 4 and "cut.jpg" in str(said[0].message)
+    (tmp_path / "001.png").write_bytes(b"")
+    for _ in range(2):                                    # decoded, then from the cache
+        with pytest.warns(UserWarning, match=r"3 of 7 pictures .*001\.png \(the file is empty\); broken\.jpg .*left out") as said:
+            folder = ImageFolder(tmp_path, img_size=8)
+        assert len(folder) == 4 and "cut.jpg" in str(said[0].message) and set(folder.bad) == {"001.png", "broken.jpg", "cut.jpg"}
+        assert folder.names == ["000.png", "002.png", "003.png", "whole.jpg"]
+        assert folder.pixels[:3, 0, 0, 0].tolist() == [0, 20, 30]
 
 
 def test_more_broken_than_whole_is_an_error(tmp_path):
     paint(tmp_path / "a.png")
     for name in "bc":
         (tmp_path / f"{name}.png").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="2 of 3 pictures could not be read"):
-        load_folder(tmp_path)
+    for cache in (None, False):
+        with pytest.raises(ValueError, match="2 of 3 pictures could not be read"):
+            ImageFolder(tmp_path, cache=cache)
 
 
-def test_missing_and_empty_folders(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no folder at .*nowhere.*data_path"):
-        load_folder(tmp_path / "nowhere")
-    (tmp_path / "notes.txt").write_text("no picture")
-    with pytest.raises(FileNotFoundError, match="no pictures .*jpg"):
-        load_folder(tmp_path)
+def test_of_many_failures_the_first_ten_are_named(tmp_path):
+    gallery(tmp_path, 15)
+    for n in range(12):
+        (tmp_path / f"bad{n:02d}.png").write_bytes(b"nothing")
+    with pytest.warns(UserWarning, match="12 of 27 .*bad00.*bad09") as said:
+        ImageFolder(tmp_path, 8)
+    assert "bad10" not in str(said[0].message)
+
+
+def test_hopeless_folders_are_given_up_early(tmp_path, decoding_counted):
+    for n in range(1000):
+        (tmp_path / f"{n:04d}.png").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="of 1000 pictures could not be read"):
+        ImageFolder(tmp_path, 8)
+    assert len(decoding_counted) < 1000
+
+
+@pytest.mark.parametrize("harm, why", [(lambda p: p.unlink(), "No such file"), (lambda p: p.write_bytes(b"other"), "changed"),
+                                       (lambda p: os.utime(p, ns=(1, 1)), "changed")])
+def test_a_file_that_goes_or_changes_after_the_scan(tmp_path, monkeypatch, harm, why):
+    gallery(tmp_path)
+    found = scan(tmp_path)
+    harm(tmp_path / "002.png")
+    with monkeypatch.context() as patch, pytest.warns(UserWarning, match=rf"1 of 6 .*002\.png \(.*{why}"):
+        patch.setattr(I, "scan", lambda path: found)
+        assert len(ImageFolder(tmp_path, 8)) == 5
+    again = load_folder(gallery(tmp_path), 8)
+    assert torch.equal(ImageFolder(tmp_path, 8).pixels, again)                  # and the next time it is seen as it is then
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs POSIX users")
+def test_an_unreadable_file_and_folder():
+    with tempfile.TemporaryDirectory() as place:          # pytest's own folders are closed to other users
+        folder, root = gallery(pathlib.Path(place)), os.geteuid() == 0
+        paint(folder / "closed" / "a.png")
+        for path, mode in ((folder, 0o755), (folder / "003.png", 0), (folder / "closed", 0)):
+            path.chmod(mode)
+        try:
+            if root:
+                os.seteuid(65534)                         # root may read everything: nobody may not
+            with pytest.warns(UserWarning, match=r"1 of 6 .*003\.png \(Permission denied"), \
+                    pytest.warns(UserWarning, match="cannot look into .*closed"):
+                assert len(ImageFolder(folder, 8, cache=False)) == 5
+        finally:
+            if root:
+                os.seteuid(0)
+            (folder / "closed").chmod(0o755)
+
+
+def test_a_file_too_large_to_be_a_picture(tmp_path):
+    gallery(tmp_path)
+    with open(tmp_path / "huge.tif", "wb") as file:
+        file.truncate(1 << 30)                            # a hole: takes no room on the disk
+    with pytest.warns(UserWarning, match=r"huge.tif \(1,073,741,824 bytes"):
+        assert len(ImageFolder(tmp_path, 8)) == 6
+
+
+# The cache
+
+def test_decoded_once(tmp_path, decoding_counted):
+    first = ImageFolder(gallery(tmp_path), 8)
+    again = ImageFolder(tmp_path, 8)
+    assert len(decoding_counted) == 6 and torch.equal(first.pixels, again.pixels) and first.names == again.names
+    assert torch.equal(load_folder(tmp_path, 8), first.pixels)
+    ImageFolder(tmp_path, 8, rebuild=True)
+    assert len(decoding_counted) == 18
+
+
+@pytest.mark.parametrize("change", [lambda p: paint(p / "new.png"), lambda p: (p / "003.png").unlink(),
+                                    lambda p: paint(p / "003.png", "white"), lambda p: (p / "003.png").rename(p / "3.png"),
+                                    lambda p: os.utime(p / "003.png", ns=(1, 1))])
+def test_the_cache_follows_the_files(tmp_path, decoding_counted, change):
+    cache, pictures = tmp_path / "cache", gallery(tmp_path / "pictures")
+    ImageFolder(pictures, 8, cache=cache)
+    change(pictures)
+    decoding_counted.clear()
+    folder = ImageFolder(pictures, 8, cache=cache)
+    assert len(decoding_counted) == len(folder) and torch.equal(folder.pixels, load_folder(pictures, 8))
+    assert len(list(cache.glob("*.u8"))) == 1             # the old one is gone
+
+
+@pytest.mark.parametrize("setting", [{"img_size": 9}, {"in_channels": 1}, {"crop": 20}, {"num_images": 5}])
+def test_other_settings_are_another_cache(tmp_path, decoding_counted, setting):
+    settings = {"img_size": 8, **setting}
+    pictures, cache = gallery(tmp_path / "pictures"), tmp_path / "cache"
+    for wanted in ({"img_size": 8}, settings, {"img_size": 8}, settings):
+        folder = ImageFolder(pictures, **wanted, cache=cache)
+    assert len(decoding_counted) == 6 + len(folder) and len(list(cache.glob("*.u8"))) == 2
+
+
+def test_folders_of_the_same_name_do_not_meet(tmp_path):
+    for n, place in enumerate("ab"):
+        paint(tmp_path / place / "faces" / "1.png", (n,) * 3)
+    values = [ImageFolder(tmp_path / place / "faces", 8, cache=tmp_path / "cache")[0].max().item() for place in "abab"]
+    assert values == [0, 1, 0, 1]
+
+
+def test_a_corrupted_cache_is_built_anew(tmp_path):
+    pictures, cache = gallery(tmp_path / "pictures"), tmp_path / "cache"
+    whole = ImageFolder(pictures, 8, cache=cache).pixels
+    file, = cache.glob("*.u8")
+    file.write_bytes(file.read_bytes()[:-5])
+    with pytest.warns(UserWarning, match="damaged: the pictures are decoded again"):
+        assert torch.equal(ImageFolder(pictures, 8, cache=cache).pixels, whole)
+    assert torch.equal(ImageFolder(pictures, 8, cache=cache).pixels, whole)
+
+
+def test_a_disk_that_fills_up(tmp_path, monkeypatch):
+    pictures, cache = gallery(tmp_path / "pictures"), tmp_path / "cache"
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="the disk is full.*BVAE_CACHE.*cache=False"):
+        patch.setattr(Cache, "append", lambda *rest: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        ImageFolder(pictures, 8, cache=cache)
+    assert not list(cache.glob("*.u8")) and not list(cache.glob("*.json"))
+    assert len(ImageFolder(pictures, 8, cache=False)) == len(ImageFolder(pictures, 8, cache=cache)) == 6
+
+
+def test_interrupted_and_gone_on_with(tmp_path, monkeypatch):
+    gallery(tmp_path, 20)
+    monkeypatch.setattr(I, "CHUNK_BYTES", 3 * 8 * 8 * 4)          # four pictures at a time
+    seen, decode = [], I.decode
+
+    def interrupted(data, **settings):
+        seen.append(data)
+        if len(seen) == 13:
+            raise KeyboardInterrupt
+        return decode(data, **settings)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(I, "decode", interrupted)
+        patch.setattr(I.os, "cpu_count", lambda: 1)
+        ImageFolder(tmp_path, 8)
+    again = []
+    monkeypatch.setattr(I, "decode", lambda data, **settings: again.append(data) or decode(data, **settings))
+    folder = ImageFolder(tmp_path, 8)
+    assert len(again) == 8 and set(again) & set(seen[:12]) == set()          # 12 were kept
+    assert torch.equal(folder.pixels, load_folder(tmp_path, 8))
+
+
+def open_folder(path, cache, queue):
+    queue.put(ImageFolder(path, 8, cache=cache, progress=False).pixels.sum().item())
+
+
+def test_two_processes_start_at_once(tmp_path):
+    gallery(tmp_path / "pictures", 25)
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    several = [context.Process(target=open_folder, args=(tmp_path / "pictures", tmp_path / "cache", queue)) for _ in range(2)]
+    for process in several:
+        process.start()
+    sums = {queue.get(timeout=60) for _ in several}
+    for process in several:
+        process.join(60)
+    assert sums == {load_folder(tmp_path / "pictures", 8).sum().item()} and len(list((tmp_path / "cache").glob("*.u8"))) == 1
+
+
+def test_pictures_may_be_read_only(tmp_path):
+    pictures = gallery(tmp_path / "pictures")
+    before = sorted(pictures.iterdir())
+    ImageFolder(pictures, 8)
+    assert sorted(pictures.iterdir()) == before            # nothing is written beside them
+
+
+# Memory
+
+MEMORY = """
+import sys
+from bvae_helpers.images import ImageFolder
+
+def anonymous():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("RssAnon")).split()[1]) * 1024
+
+def total(folder):
+    return sum(image.long().sum().item() for image in folder)
+
+path, cache, budget = sys.argv[1:]
+total(ImageFolder(path, 64, cache=cache, budget=int(budget)))      # all code is loaded by now
+for _ in range(2):                                                 # while it is built, and from the cache
+    before = anonymous()
+    folder = ImageFolder(path, 1024, cache=cache, budget=int(budget), progress=False)
+    total(folder)
+    print(folder.pixels.nbytes, anonymous() - before)
+    del folder
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's /proc")
+@pytest.mark.parametrize("budget", [0, 1 << 30])
+def test_over_budget_the_images_stay_on_disk(tmp_path, budget):
+    gallery(tmp_path / "pictures", 25)
+    for n in range(75):
+        shutil.copy(tmp_path / "pictures" / f"{n % 25:03d}.png", tmp_path / "pictures" / f"copy{n:03d}.png")
+    done = subprocess.run([sys.executable, "-c", MEMORY, tmp_path / "pictures", tmp_path / "cache", str(budget)],
+                          capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    for line in done.stdout.splitlines():
+        images, held = map(int, line.split())
+        assert images == 100 * 3 * 1024 ** 2
+        assert held > 0.9 * images if budget else held < 0.2 * images
+
+
+def test_in_memory_within_the_budget_only(tmp_path):
+    gallery(tmp_path)
+    with pytest.raises(ValueError, match="6 images take 0.00 GB, more than the budget .*cached on disk"):
+        ImageFolder(tmp_path, 8, cache=False, budget=6 * 192 - 1)
+    assert len(ImageFolder(tmp_path, 8, cache=False, budget=6 * 192)) == 6
+
+
+# What takes it
+
+@pytest.mark.parametrize("budget", [0, 1 << 30])
+def test_fit_takes_a_folder(tmp_path, budget):
+    rng = np.random.default_rng(0)
+    (tmp_path / "pictures").mkdir()
+    for n in range(40):
+        Image.fromarray(rng.integers(0, 256, (20, 20), dtype=np.uint8)).save(tmp_path / "pictures" / f"{n}.png")
+    config = small_config(None, flip=True)
+    folder = ImageFolder(tmp_path / "pictures", 16, 1, budget=budget)
+    images = as_images(folder, 30)
+    assert len(images) == 30 and torch.equal(images.take(torch.tensor([3])), folder.pixels[[3]])
+    histories = [fit(new_model(config), data, config, progress=False) for data in (folder, folder.pixels.clone())]
+    assert curves(histories[0]) == curves(histories[1])
+    loaded = load_data(config.replace(data_path=tmp_path / "pictures"))
+    assert loaded.shape == (40, 1, 16, 16) and torch.equal(loaded.pixels, folder.pixels)
+
+
+def test_it_is_a_dataset(tmp_path):
+    folder = ImageFolder(gallery(tmp_path), 8)
+    batch = next(iter(torch.utils.data.DataLoader(folder, batch_size=4)))
+    assert torch.equal(batch, folder.pixels[:4]) and torch.equal(pickle.loads(pickle.dumps(folder)).pixels, folder.pixels)
+
+
+def test_larger_pictures_train(tmp_path):
+    for n in range(4):
+        paint(tmp_path / f"{n}.jpg", (50 * n, 0, 0), (160, 140))
+    config = Config(data_path=tmp_path, img_size=128, hidden_dims=[4, 8, 8, 8], latent_dim=4, batch_size=2, epochs=1, crop=100,
+                    flip=True, save_dir=None, log_dir=None)
+    history = fit(new_model(config), load_data(config), config, progress=False)
+    assert len(history) == 1 and history["train_loss"][0] > 0
+
+
+def test_half_are_mirrored():
+    x = to_batch(torch.arange(400 * 4, dtype=torch.uint8).view(400, 1, 2, 2))
+    before, y = x.clone(), mirror_half(x)
+    same, turned = ((y == z).flatten(1).all(1) for z in (x, x.flip(3)))
+    assert (same ^ turned).all() and 150 < turned.sum() < 250 and torch.equal(x, before)
+
+
+def test_flip_is_part_of_a_run_that_goes_on(tmp_path):
+    config = small_config(tmp_path, flip=True)
+    pictures = torch.randint(0, 256, (40, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    whole = fit(new_model(config), pictures, config.replace(save_dir=None), progress=False)
+    with pytest.raises(KeyboardInterrupt):
+        fit(new_model(config), pictures, config, progress=False, stop_after=3)
+    assert curves(fit(new_model(config), pictures, config, progress=False)) == curves(whole)
+    plain = config.replace(save_dir=None, flip=False)
+    assert curves(fit(new_model(plain), pictures, plain, progress=False)) != curves(whole)
 
 
 def test_photographs(shared_file):
-    images = load_folder(shared_file("faces/img_align_celeba"), img_size=64, num_images=20)
-    assert images.shape == (20, 3, 64, 64)
+    path = shared_file("faces/img_align_celeba")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        images = ImageFolder(path, crop=74, num_images=200).pixels
+    assert images.shape == (200, 3, 64, 64)
     assert (images.float().flatten(1).std(1) > 10).all()     # pictures, not blanks
