@@ -36,7 +36,7 @@ class LatentExplorer:
         models = model if isinstance(model, dict) else {"": model}
         side = 192 if len(models) == 1 else 128
         names = () if factors is None else getattr(data, "factor_names", [f"factor {k}" for k in range(factors.shape[1])])
-        self.message = widgets.HTML()
+        self.message, self.failed, self.quiet = widgets.HTML(), False, False
         self.panels = {name: Panel(m, images, factors, names, choices, side, self.guarded, self.touch)
                        for name, m in models.items()}
         self.panel = next(iter(self.panels.values()))       # the one that was touched last
@@ -86,15 +86,16 @@ class LatentExplorer:
         action = self.guarded(action)
         widget.observe(lambda change: self.quiet or action(change["new"]), "value")
 
-    quiet = False
-
     def guarded(self, action):
         """A callback that shows an exception in the widget, where it would else vanish, and goes on."""
 
         def callback(*values):
             try:
                 action(*values)
+                if self.failed:
+                    self.message.value, self.failed = "", False
             except Exception as error:
+                self.failed = True
                 self.message.value = f'<b style="color:#D55E00">{type(error).__name__}: {escape(str(error))}</b>'
 
         return callback

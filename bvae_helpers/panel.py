@@ -10,6 +10,7 @@ from .plots import latent_labels
 
 GAP = 12            # pixels between the three pictures
 STEPS = 9           # pictures of the filmstrip
+STOPS = 200         # of a slider, from end to end
 PRIOR = 3.0         # the wide range of a slider: three standard deviations of the prior
 
 
@@ -85,7 +86,7 @@ class Panel:
     def slider_row(self, d):
         """The slider of latent d, with its own reset."""
         low, high = self.span(d)
-        s = widgets.FloatSlider(value=self.z[d].item(), min=low, max=high, step=0.01, readout_format=".2f",
+        s = widgets.FloatSlider(value=self.z[d].item(), min=low, max=high, step=(high - low) / STOPS, readout_format=".2f",
                                 description=self.labels[d], style=self.style, layout=self.layouts["label"])
         reset = widgets.Button(description="↺", layout=self.layouts["reset"])
         s.observe(lambda change: self.quiet or self.guarded(self.move)(d, change["new"]), "value")
@@ -99,7 +100,12 @@ class Panel:
         return (min(low, -PRIOR), max(high, PRIOR)) if self.wide else (low, high)
 
     def move(self, d, value):
-        """What a finger does: latent d goes to ``value``."""
+        """What a finger does: latent d goes to ``value``.
+
+        A browser that draws a slider for the first time sends its value back, rounded to the step; that is no move.
+        """
+        if abs(value - self.z[d].item()) < 0.6 * self.sliders[d].step:
+            return
         self.z[d] = value
         self.active = d
         self.touched(self)
@@ -107,12 +113,11 @@ class Panel:
 
     def reset(self, d):
         """Latent d back home; from home, to zero, the prior's mean."""
-        at_home = abs(self.z[d] - self.home[d]) < 1e-4
-        self.z[d] = 0.0 if at_home else self.home[d]
+        z = self.z.clone()
+        z[d] = 0.0 if z[d] == self.home[d] else self.home[d]
         self.active = d
         self.touched(self)
-        self.update()
-        self.show_z([d])
+        self.go(z)
 
     def start(self, image, z):
         """Start from an image's index or, with None, from the code ``z`` (D,) of no image."""

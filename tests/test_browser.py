@@ -175,6 +175,7 @@ def test_slow_and_broken_models(chromium):
     lab.open_and_run(page, "probe")
     page.get_by_text("brittle now", exact=True).wait_for(timeout=60_000)
     ready(page)
+    assert page.locator(".drawn").inner_text() == "0"           # to be shown is not to be moved
     slider = lab.sliders(lab.explorer(page)).first
     for _ in lab.drag(page, slider, np.r_[np.linspace(0.1, 0.5, 59), 0.3], steps=1):
         page.wait_for_timeout(33)

@@ -1,31 +1,60 @@
-"""The explorer, headless: events change the picture, errors are shown, folded latents open."""
+"""The explorer, headless: events change the picture, errors are shown, everything can be driven from code."""
 
+import base64
 import io
+import re
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from bvae_helpers import explorer as E
+from bvae_helpers import frames
 from bvae_helpers.model import BetaVAE
+from bvae_helpers.panel import GAP
 from bvae_helpers.sprites import Sprites
 
 
-@pytest.fixture
-def explorer():
-    torch.manual_seed(0)
-    sprites = Sprites()
-    factors = sprites.sample_factors(64, torch.Generator().manual_seed(0))
+def small_model(seed):
+    torch.manual_seed(seed)
     model = BetaVAE(1, 4, [8, 8], network="sprites")
     with torch.no_grad():                      # latent 2 collapses: q(z | x) = N(0, 1) for every image
         for layer in (model.encoder.fc_mu, model.encoder.fc_var):
             layer.weight[2], layer.bias[2] = 0, 0
         model.encoder.fc_var.bias[[0, 1, 3]] = -4
-    return E.LatentExplorer(model.train(), sprites.images(factors), sprites, factors)
+        model.encoder.fc_mu.weight *= 40        # codes about as far apart as those of a trained model
+    return model.train()
 
 
-def now(explorer):
+def explore(model):
+    sprites = Sprites()
+    factors = sprites.sample_factors(64, torch.Generator().manual_seed(0))
+    return E.LatentExplorer(model, sprites.images(factors), sprites, factors)
+
+
+@pytest.fixture
+def explorer():
+    return explore(small_model(0))
+
+
+def shown(explorer):
     return Image.open(io.BytesIO(explorer.picture.value))
+
+
+def thirds(explorer):
+    return [shown(explorer).crop((x, 0, x + 192, 192)).tobytes() for x in (0, 192 + GAP, 2 * (192 + GAP))]
+
+
+def saved(explorer):
+    """The bytes behind the link of the message."""
+    return base64.b64decode(re.search(r"base64,([^\"]+)", explorer.message.value)[1])
+
+
+def to_end(explorer, place=0):
+    d = explorer.order[place]
+    explorer.set(d, explorer.sliders[d].max)
+    return d
 
 
 def test_a_slider_changes_the_picture_and_the_last_value_wins(explorer):
@@ -34,66 +63,188 @@ def test_a_slider_changes_the_picture_and_the_last_value_wins(explorer):
     explorer.set(first, high)
     at_high = bytes(explorer.picture.value)
     explorer.set(first, low)
-    at_low = bytes(explorer.picture.value)
-    assert at_low != at_high
+    assert bytes(explorer.picture.value) != at_high
     for value in (low, (low + high) / 2, high):
         explorer.set(first, value)
     assert bytes(explorer.picture.value) == at_high
 
 
 def test_picture_shows_original_reconstruction_now(explorer):
-    picture = now(explorer)
-    assert picture.size == (3 * 192 + 2 * E.GAP, 192)
-    reconstruction, current = (picture.crop((x, 0, x + 192, 192)) for x in (192 + E.GAP, 2 * (192 + E.GAP)))
-    assert reconstruction.tobytes() == current.tobytes()       # nothing dragged yet
+    assert shown(explorer).size == (3 * 192 + 2 * GAP, 192)
+    original, reconstruction, now = thirds(explorer)
+    assert reconstruction == now != original                   # nothing dragged yet
+    to_end(explorer)
+    assert thirds(explorer)[:2] == [original, reconstruction] and thirds(explorer)[2] != now
+
+
+def test_the_difference_is_grey_where_nothing_changed(explorer):
+    explorer.difference.value = True
+    grey = thirds(explorer)[1]
+    assert set(grey) <= {127, 128}
+    to_end(explorer)
+    assert thirds(explorer)[1] != grey and "now − reconstruction" in explorer.panel.captions.value
 
 
 def test_sliders_are_sorted_by_kl_and_labelled(explorer):
-    nats = [float(explorer.sliders[d].description.split("·")[1].split()[0]) for d in explorer.order]
+    nats = [float(explorer.panel.labels[d].split("·")[1].split()[0]) for d in explorer.order]
     assert nats == sorted(nats, reverse=True)
     assert explorer.folded == [2] and explorer.order[-1] == 2
 
 
 def test_collapsed_latents_unfold_and_fold(explorer):
-    assert explorer.folded_box.layout.display == "none"
-    explorer.fold.click()
-    assert explorer.folded_box.layout.display is None
-    explorer.fold.click()
-    assert explorer.folded_box.layout.display == "none"
+    panel = explorer.panel
+    assert panel.folded_box.layout.display == "none" and 2 not in explorer.sliders
+    panel.fold.click()
+    assert panel.folded_box.layout.display is None and 2 in explorer.sliders
+    panel.fold.click()
+    assert panel.folded_box.layout.display == "none"
 
 
-def test_reset_and_starting_points(explorer):
+def test_reset_goes_home_and_from_there_to_zero(explorer):
     start = explorer.picture.value
-    explorer.set(explorer.order[0], explorer.sliders[explorer.order[0]].max)
+    d = to_end(explorer)
     assert explorer.picture.value != start
+    explorer.panel.reset(d)
+    assert explorer.picture.value == start
+    explorer.panel.reset(d)
+    assert explorer.z[d] == 0 == explorer.sliders[d].value
     explorer.reset.click()
     assert explorer.picture.value == start
-    explorer.picker.value = 1
-    assert explorer.picture.value != start
-    explorer.picker.value = E.REST[0]
-    assert explorer.z().abs().max() < 0.011                     # sliders move in steps of 0.01
+    explorer.reset.click()
+    assert not explorer.z.any()
+
+
+def test_starting_points(explorer):
+    start = explorer.picture.value
+    explorer.picker.buttons[1].click()
+    assert explorer.picture.value != start and torch.equal(explorer.z, explorer.codes[1])
+    explorer.zero.click()
+    assert not explorer.z.any() and set(thirds(explorer)[0]) == {255}      # no original
+    explorer.random.click()
+    assert explorer.z.any()
+
+
+def test_range_switch(explorer):
+    spans = {d: (s.min, s.max) for d, s in explorer.sliders.items()}
+    explorer.wide.value = True
+    assert all(s.min <= -3 and s.max >= 3 for s in explorer.sliders.values())
+    explorer.wide.value = False
+    assert spans == {d: (s.min, s.max) for d, s in explorer.sliders.items()}
+
+
+def test_the_filmstrip_belongs_to_the_latent_last_moved(explorer):
+    film = explorer.panel.strip.image
+    first = to_end(explorer, 0)
+    seen = bytes(film.value)
+    explorer.set(first, explorer.sliders[first].min)
+    assert film.value == seen                                  # its own value is not what it depends on
+    second = to_end(explorer, 1)
+    assert film.value != seen
+    explorer.panel.strip.buttons[0].click()
+    assert explorer.sliders[second].value == explorer.sliders[second].min
+    assert explorer.z[second].item() == pytest.approx(explorer.sliders[second].min)
+
+
+def test_interpolation_ends_at_the_other_image(explorer):
+    explorer.toward.value = 3
+    explorer.t.value = 0.5
+    torch.testing.assert_close(explorer.z, (explorer.codes[0] + explorer.codes[3]) / 2)
+    explorer.t.value = 1
+    torch.testing.assert_close(explorer.z, explorer.codes[3])
+    explorer.reset.click()
+    assert explorer.t.value == 0 and torch.equal(explorer.z, explorer.codes[0])
+
+
+def test_playing_sweeps_what_was_touched_last(explorer):
+    d = to_end(explorer, 1)
+    values = []
+    for beat in range(E.PERIOD + 1):
+        explorer.play.value = beat
+        values.append(explorer.sliders[d].value)
+    assert np.ptp(values) == pytest.approx(explorer.sliders[d].max - explorer.sliders[d].min)
+    assert max(abs(np.diff(values[1:]))) < 0.1 * np.ptp(values)              # no jumps
+    explorer.t.value = 0.3
+    explorer.play.value = E.PERIOD // 2 + 3
+    assert explorer.t.value != 0.3
+
+
+def test_rounding_by_the_browser_is_no_move(explorer):
+    d, film, before = explorer.order[1], explorer.panel.film_caption.value, explorer.picture.value
+    explorer.sliders[d].value += explorer.sliders[d].step / 2
+    assert explorer.picture.value == before and explorer.panel.film_caption.value == film
+    explorer.sliders[d].value += explorer.sliders[d].step
+    assert explorer.panel.film_caption.value != film
 
 
 def test_an_exception_is_shown_and_the_sliders_go_on(explorer):
-    decoder, explorer.model.decoder = explorer.model.decoder, None
-    explorer.set(explorer.order[0], explorer.sliders[explorer.order[0]].max)
+    decoder, explorer.panel.model.decoder = explorer.panel.model.decoder, None
+    to_end(explorer)
     assert "TypeError" in explorer.message.value
-    explorer.model.decoder = decoder
+    explorer.panel.model.decoder = decoder
     before = explorer.picture.value
     explorer.set(explorer.order[0], explorer.sliders[explorer.order[0]].min)
-    assert explorer.picture.value != before
+    assert explorer.picture.value != before and explorer.message.value == ""
 
 
 def test_the_model_keeps_its_mode(explorer):
-    assert explorer.model.training
+    assert explorer.panel.model.training
 
 
 def test_png_and_z_can_be_saved(explorer):
     explorer.save.click()
-    assert "data:image/png;base64," in explorer.message.value and "z = [" in explorer.message.value
+    assert Image.open(io.BytesIO(saved(explorer))).width == 3 * 192 + 2 * GAP and "z = [" in explorer.message.value
 
 
-def test_colour_images():
-    model = BetaVAE(3, 3, [4], img_size=16)
-    explorer = E.LatentExplorer(model, torch.rand(8, 3, 16, 16))
-    assert now(explorer).mode == "RGB"
+def test_gif_of_a_latent_and_of_an_interpolation(explorer):
+    sizes = []
+    for prepare in (lambda: to_end(explorer), lambda: setattr(explorer.t, "value", 0.5)):
+        prepare()
+        explorer.save_gif.click()
+        made = Image.open(io.BytesIO(saved(explorer)))
+        assert made.format == "GIF" and made.n_frames > 20
+        sizes.append(made.size)
+    assert sizes == [(192, 192)] * 2
+
+
+def test_two_models_side_by_side():
+    explorer = explore({"one": small_model(0), "other": small_model(1)})
+    one, other = explorer.panels.values()
+    before = [p.picture.value for p in (one, other)]
+    assert before[0] != before[1]
+    explorer.start(2)
+    assert one.image == other.image == 2 and all(p.picture.value != b for p, b in zip((one, other), before))
+    explorer.set(other.order[0], other.sliders[other.order[0]].max, other)
+    assert explorer.panel is other
+    explorer.save.click()
+    assert explorer.message.value.count("z = [") == 2
+
+
+@pytest.mark.parametrize("size", [16, 48, 128])
+def test_colour_images_of_any_size(size):
+    model = BetaVAE(3, 3, [4], img_size=size)
+    explorer = E.LatentExplorer(model, torch.rand(8, 3, size, size))
+    assert shown(explorer).mode == "RGB" and shown(explorer).width <= 3 * 192 + 2 * GAP
+    explorer.save.click()
+    explorer.save_gif.click()
+    assert "latents.gif" in explorer.message.value
+
+
+def test_images_that_cannot_be_shown():
+    with pytest.raises(ValueError, match="grey or RGB"):
+        E.LatentExplorer(BetaVAE(2, 3, [4], img_size=16), torch.rand(8, 2, 16, 16))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
+def test_a_model_on_cuda():
+    explorer = explore(small_model(0).cuda())
+    before = explorer.picture.value
+    to_end(explorer)
+    assert explorer.picture.value != before
+
+
+def test_fit_to_grows_by_whole_factors_and_shrinks_smoothly():
+    image = torch.randint(0, 256, (2, 1, 8, 8), dtype=torch.uint8)
+    grown = frames.fit_to(image, 20)
+    assert grown.shape[-1] == 16 and torch.equal(grown[..., ::2, ::2], image)
+    flat = torch.full((1, 3, 100, 100), 77, dtype=torch.uint8)
+    assert frames.fit_to(flat, 30).shape[-1] == 30 and (frames.fit_to(flat, 30) == 77).all()
