@@ -107,7 +107,7 @@ def test_training_needs_no_figures_and_no_tensorboard():
 
 def test_arrows_run_one_way():
     """Nothing below imports teach, plots or explorer (the command line draws a picture, and may)."""
-    above = {"teach", "plots", "explorer", "exercises", "__main__"}
+    above = {"teach", "plots", "explorer", "panel", "exercises", "__main__"}
     for path in (ROOT / "bvae_helpers").glob("*.py"):
         if path.stem not in above:
             code = path.read_text(encoding="utf-8")
