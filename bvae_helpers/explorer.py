@@ -34,10 +34,10 @@ class LatentExplorer:
         if images.shape[1] not in (1, 3) or len(images) == 0:
             raise ValueError(f"the explorer shows grey or RGB images (N, 1 or 3, S, S), got {tuple(images.shape)}")
         models = model if isinstance(model, dict) else {"": model}
-        side = 192 if len(models) == 1 else 128
+        side, width = (192, 3 * 192 + 2 * GAP) if len(models) == 1 else (128, 360)
         names = () if factors is None else getattr(data, "factor_names", [f"factor {k}" for k in range(factors.shape[1])])
         self.message, self.failed, self.quiet = widgets.HTML(), False, False
-        self.panels = {name: Panel(m, images, factors, names, choices, side, self.guarded, self.touch)
+        self.panels = {name: Panel(m, images, factors, names, choices, side, width, self.guarded, self.touch)
                        for name, m in models.items()}
         self.panel = next(iter(self.panels.values()))       # the one that was touched last
         self.interpolating = False                          # whether the interpolation was touched after it
@@ -75,7 +75,7 @@ class LatentExplorer:
         if len(self.panels) == 1:
             return [self.panel.slider_box, self.panel.picture_box]
         return [widgets.VBox([widgets.HTML(f"<b>{escape(name)}</b> · {p.nats:.1f} nats"), p.picture_box, p.slider_box],
-                             layout={"margin": "0 16px 0 0"}) for name, p in self.panels.items()]
+                             layout={"margin": "0 8px 0 0"}) for name, p in self.panels.items()]
 
     def button(self, name, action):
         made, action = widgets.Button(description=name, layout={"width": "92px"}), self.guarded(action)

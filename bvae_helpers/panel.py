@@ -49,12 +49,13 @@ class Strip:
 class Panel:
     """Sliders over the latents of one model, and what it decodes from them.
 
+    Pictures are made ``side`` pixels large and shown ``width`` pixels wide, the three together.
     ``z`` (D,) is the truth; the sliders show it. ``home`` (D,) is the code that reset goes back to.
     ``guarded`` wraps callbacks so that their errors are shown; ``touched`` hears which panel moved.
     """
 
-    def __init__(self, model, images, factors, names, choices, side, guarded, touched):
-        self.model, self.side, self.guarded, self.touched = model, side, guarded, touched
+    def __init__(self, model, images, factors, names, choices, side, width, guarded, touched):
+        self.model, self.side, self.width, self.guarded, self.touched = model, side, width, guarded, touched
         mu, logvar = L.encode(model, images)
         self.labels, collapsed = latent_labels(mu, logvar, factors, names, shares=True)
         low, high = L.latent_ranges(mu)
@@ -69,13 +70,12 @@ class Panel:
         self.build([d for d in self.order if d not in self.folded])
 
     def build(self, live):
-        width = 3 * self.side + 2 * GAP
-        self.layouts = {"label": widgets.Layout(width="430px"), "reset": widgets.Layout(width="34px")}
-        self.style = widgets.SliderStyle(description_width="190px")
+        self.layouts = {"slider": widgets.Layout(width=f"{min(self.width - 42, 430)}px"), "reset": widgets.Layout(width="34px")}
+        self.style = widgets.SliderStyle(description_width="178px")
         self.captions, self.film_caption = widgets.HTML(), widgets.HTML()
         self.picture = widgets.Image(value=frames.png(torch.zeros(1, 1, 1, dtype=torch.uint8)), format="png",
-                                     layout={"width": f"{width}px"})
-        self.strip = Strip([""] * STEPS, (width - (STEPS - 1) * Strip.GAP) // STEPS, self.guarded(self.click_film))
+                                     layout={"width": f"{self.width}px"})
+        self.strip = Strip([""] * STEPS, (self.width - (STEPS - 1) * Strip.GAP) // STEPS, self.guarded(self.click_film))
         self.fold = widgets.Button(layout={"width": "220px", "display": None if self.folded else "none"})
         self.folded_box = widgets.VBox(layout={"display": "none"})
         self.fold.description = f"show {len(self.folded)} collapsed latents"
@@ -87,7 +87,8 @@ class Panel:
         """The slider of latent d, with its own reset."""
         low, high = self.span(d)
         s = widgets.FloatSlider(value=self.z[d].item(), min=low, max=high, step=(high - low) / STOPS, readout_format=".2f",
-                                description=self.labels[d], style=self.style, layout=self.layouts["label"])
+                                readout=self.width > 400, description=self.labels[d], style=self.style,
+                                layout=self.layouts["slider"])
         reset = widgets.Button(description="↺", layout=self.layouts["reset"])
         s.observe(lambda change: self.quiet or self.guarded(self.move)(d, change["new"]), "value")
         reset.on_click(lambda _: self.guarded(self.reset)(d))
@@ -180,7 +181,7 @@ class Panel:
         if self.film_caption.value != caption:
             self.film_caption.value = caption
         self.film_values = values.tolist()
-        self.strip.name([f"{v:.1f}".replace("-", "−") for v in self.film_values])
+        self.strip.name([f"{round(v, 1) + 0:.1f}".replace("-", "−") for v in self.film_values])
 
     def click_film(self, k):
         self.move(self.active, self.film_values[k])
@@ -192,8 +193,8 @@ class Panel:
         self.update()
 
     def caption(self):
-        middle = "now − reconstruction" if self.difference else "reconstruction"
-        self.captions.value = "".join(f'<span style="float:left;width:{self.side + GAP}px">{text}</span>'
+        middle = "difference" if self.difference else "reconstruction"
+        self.captions.value = "".join(f'<span style="float:left;width:{(self.width + GAP) // 3}px">{text}</span>'
                                       for text in ("original", middle, "now"))
 
     def toggle_fold(self):
