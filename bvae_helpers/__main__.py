@@ -6,7 +6,7 @@ from dataclasses import MISSING, fields
 
 import torch
 
-from . import checkpoints, latents, metrics
+from . import checkpoints, latents, metrics, parallel
 from .config import Config, is_optional, kind_of
 from .data import as_images, load_data, render, split, to_batch
 from .model import BetaVAE, count_parameters
@@ -122,10 +122,11 @@ def run_train(args):
     data = load_data(config)
     torch.manual_seed(config.seed)
     model = BetaVAE.from_config(config)
-    print(f"{config.network} network, {count_parameters(model):,} parameters, {config.latent_dim} latents, beta {config.beta:g}",
-          flush=True)
+    say = print if parallel.join().first else lambda *a, **k: None
+    say(f"{config.network} network, {count_parameters(model):,} parameters, {config.latent_dim} latents, beta {config.beta:g}",
+        flush=True)
     fit(model, data, config, resume=not args.no_resume, device=args.device)
-    print("trained" if config.save_dir is None else f"trained; the best model is {config.save_dir}/best_model.pt")
+    say("trained" if config.save_dir is None else f"trained; the best model is {config.save_dir}/best_model.pt")
 
 
 def load_model(name, device):

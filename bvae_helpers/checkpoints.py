@@ -96,8 +96,8 @@ def set_rng_state(state):
     random.setstate(state["python"])
     numpy = state["numpy"]
     np.random.set_state({**numpy, "state": {**numpy["state"], "key": np.array(numpy["state"]["key"], dtype=np.uint32)}})
-    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
+    for device, cuda in zip(range(torch.cuda.device_count()), state["cuda"]):
+        torch.cuda.set_rng_state(cuda.cpu(), device)
 
 
 # settings in which a stopped run and the call that goes on with it may differ

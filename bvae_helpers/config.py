@@ -72,6 +72,7 @@ class Config:
     precision: str = knob("auto", "of the convolutions; auto: float32 on a CPU, 16 bits on CUDA",
                           choices=("auto", "float32", "bfloat16", "float16"))
     compile: bool = knob(False, "torch.compile the networks")
+    sync_batchnorm: bool = knob(False, "several processes: BatchNorm over the whole batch, not over each one's share")
     # records
     save_dir: str | None = knob("./checkpoints", "folder of the checkpoints (None: keep nothing)")
     log_dir: str | None = knob("./runs", "folder of the TensorBoard logs (None: no logs)")

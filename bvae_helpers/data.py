@@ -192,6 +192,10 @@ def to_batch(images, device="cpu"):
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def mirror_half(x):
-    """Each image of a batch (B, C, S, S) mirrored left to right with probability 1/2: faces have no handedness."""
-    return torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, x.flip(3), x)
+def mirror_half(x, u=None):
+    """Each image of a batch (B, C, S, S) mirrored left to right with probability 1/2: faces have no handedness.
+
+    ``u`` (B, 1, 1, 1): the draws from U(0, 1) that decide, if they are given.
+    """
+    u = torch.rand(len(x), 1, 1, 1, device=x.device) if u is None else u
+    return torch.where(u < 0.5, x.flip(3), x)

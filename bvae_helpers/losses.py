@@ -178,6 +178,11 @@ def objective(model, x, config, beta, **state):
     """
     out = model.run(x)
     reconstruction = RECONSTRUCTIONS[config.reconstruction](out.logits, x, config.sigma)
+    return terms_of(out, reconstruction, config, beta, **state)
+
+
+def terms_of(out, reconstruction, config, beta, **state):
+    """The terms of the objective, as ``objective`` gives them, from a Pass and its reconstruction term."""
     kl_per_latent = kl_divergence(out.mu, out.logvar).mean(0)
     kl = kl_per_latent.sum()
     loss, more = OBJECTIVES[config.objective](out, reconstruction, kl, beta, **state)

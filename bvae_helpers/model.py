@@ -108,16 +108,16 @@ class BetaVAE(nn.Module):
         """The model that a Config describes."""
         return cls(config.in_channels, config.latent_dim, config.hidden_dims, config.beta, config.img_size, config.network)
 
-    def reparameterize(self, mu, logvar):
+    def reparameterize(self, mu, logvar, epsilon=None):
         """z = mu + sigma * epsilon with epsilon ~ N(0, I): (B, D) -> (B, D). Kingma & Welling 2014, sec. 2.4."""
-        epsilon = torch.randn_like(mu)
+        epsilon = torch.randn_like(mu) if epsilon is None else epsilon
         return mu + torch.exp(0.5 * logvar) * epsilon
 
-    def run(self, x):
-        """Encode, sample, decode: images (B, C, S, S) in [0, 1] -> a ``Pass``."""
+    def run(self, x, epsilon=None):
+        """Encode, sample (with the noise ``epsilon``, if given), decode: images (B, C, S, S) in [0, 1] -> a ``Pass``."""
         self.check_images(x)
         mu, logvar = self.encoder(x)
-        z = self.reparameterize(mu, logvar)
+        z = self.reparameterize(mu, logvar, epsilon)
         return Pass(self.decoder.logits(z).float(), z, mu, logvar)
 
     def forward(self, x):

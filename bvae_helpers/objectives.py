@@ -18,12 +18,14 @@ def in_batches(items, size):
 class Objective(nn.Module):
     """The terms of a config's objective for a batch, in the config's precision.
 
-    ``dataset_size``: the number of training images. The capacity of ``annealed`` is the final one until
-    ``reach`` sets it; the discriminator of ``factorvae`` begins as the config's seed draws it.
+    ``dataset_size``: the number of training images. ``ranks``: the processes that share a batch, if
+    several do. The capacity of ``annealed`` is the final one until ``reach`` sets it; the discriminator
+    of ``factorvae`` begins as the config's seed draws it.
     """
 
-    def __init__(self, model, config, device, dataset_size):
+    def __init__(self, model, config, device, dataset_size, ranks=None):
         super().__init__()
+        self.ranks = ranks
         self.model, self.config, self.device_type, self.dataset_size = model, config, device.type, dataset_size
         self.dtype = machine.precision(config.precision, device)
         self.register_buffer("capacity", torch.tensor(config.capacity_max, device=device), persistent=False)
@@ -46,7 +48,8 @@ class Objective(nn.Module):
 
     def forward(self, x, beta):
         with torch.autocast(self.device_type, self.dtype, enabled=self.dtype is not torch.float32):
-            return objective(self.model, x, self.config, beta, **self.state())
+            terms = objective if self.ranks is None or self.ranks.world == 1 else self.ranks.objective
+            return terms(self.model, x, self.config, beta, **self.state())
 
     def optimizer(self):
         """Adam for the model; and, with a learning rate and momenta of its own, for the discriminator.

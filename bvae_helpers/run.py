@@ -8,8 +8,8 @@ import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 from tqdm.auto import tqdm
 
-from . import checkpoints, machine
-from .data import split
+from . import checkpoints, machine, parallel
+from .data import mirror_half, split, to_batch
 from .losses import beta_at
 from .objectives import Objective
 from .records import History, TensorBoard, pair_of, picture_due, run_folder
@@ -19,17 +19,19 @@ class Run:
     """All that a run is, and so all that a checkpoint holds."""
 
     def __init__(self, model, images, config, device=None):
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.ranks = parallel.join()
+        self.device = self.ranks.device(device)
         self.train, self.held_out = split(len(images), config.val_fraction, config.seed)
         check_run(model, images, config, min(len(self.train), len(self.held_out) or len(self.train)))
         self.images, self.config, self.fingerprint = images, config, images.fingerprint()
         self.model = model.to(self.device, memory_format=torch.channels_last)
-        self.objective = Objective(model, config, self.device, len(self.train))
-        self.discriminator = self.objective.discriminator      # FactorVAE's; None otherwise
+        self.alone = Objective(model, config, self.device, len(self.train), self.ranks)
+        self.discriminator = self.alone.discriminator          # FactorVAE's; None otherwise
         if config.compile:
-            self.objective.compile()
-        self.optimizer = self.objective.optimizer()
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.objective.dtype is torch.float16)
+            self.alone.compile()
+        self.objective = self.ranks.wrap(self.alone)
+        self.optimizer = self.alone.optimizer()
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.alone.dtype is torch.float16)
         self.history, self.seconds, self.val_loss, self.best = History(), 0.0, float("inf"), float("inf")
         self.reach(0)
         self.recent, self.sums = [], {}      # terms since the last point of the curves; totals of the epoch
@@ -44,7 +46,7 @@ class Run:
     def reach(self, step):
         """Be at a step; the objective moves along."""
         self.step = step
-        self.objective.reach(step)
+        self.alone.reach(step)
 
     def batches(self):
         """The batches of the current epoch; a last incomplete one is left out, unless it is the only one."""
@@ -53,18 +55,29 @@ class Run:
         batches = order.split(self.config.batch_size)
         return batches if len(batches) == 1 or len(batches[-1]) == len(batches[0]) else batches[:-1]
 
+    def batch(self, index):
+        """The images of a batch on the device, mirrored or not: those of its rows that are this rank's."""
+        x = to_batch(self.images.take(self.ranks.cut(index)), self.device)
+        return mirror_half(x, self.ranks.draw(torch.rand, 1, 1, 1, device=self.device)) if self.config.flip else x
+
     def start(self, resume):
         """Go on from ``last.pt`` where there is one; else begin, and move what is in the way aside."""
         torch.manual_seed(self.config.seed)
         self.log_folder = run_folder(self.config)
+        state = self.ranks.share(self.found(resume) if self.ranks.first else None)
+        if state is not None:
+            self.load(state)
+        self.images = machine.resident(self.images, self.device)
+        self.board = TensorBoard(self.log_folder if self.ranks.first else None, self.step)
+        self.clock = self.saved_at = time.monotonic()
+
+    def found(self, resume):
+        """The checkpoint to go on from, if there is one; without, what is in the way is moved aside."""
         last = self.folder and self.folder / "last.pt"
         if resume and last and last.is_file():
-            self.load(checkpoints.load(last, self.device))
-        elif self.folder and any(self.folder.glob("*.pt")):
+            return checkpoints.load(last, self.device if self.ranks.world == 1 else "cpu")
+        if self.folder and any(self.folder.glob("*.pt")):
             checkpoints.move_aside(self.folder)
-        self.images = machine.resident(self.images, self.device)
-        self.board = TensorBoard(self.log_folder, self.step)
-        self.clock = self.saved_at = time.monotonic()
 
     def record(self, terms):
         """Count a step. Nothing here waits for the device, except at every ``log_every``-th step."""
@@ -180,7 +193,8 @@ class Run:
             self.check_finite()
         if not all(p.isfinite().all() for p in self.model.parameters()):
             raise FloatingPointError(f"the weights are no longer numbers after step {self.step}; try a lower learning rate")
-        checkpoints.save(self.state(), self.folder / name)
+        if self.ranks.first:
+            checkpoints.save(self.state(), self.folder / name)
         self.saved_at = time.monotonic()
 
     def load(self, state):
@@ -194,11 +208,14 @@ class Run:
         self.reach(state["step"])
         self.seconds, self.val_loss = state["seconds"], state["val_loss"]
         self.best, self.history = state["best_val_loss"], History(**state["history"])
-        self.recent, self.sums, self.log_folder = state["recent"], state["sums"], state["log_folder"]
+        self.recent = [{name: value.to(self.device) for name, value in terms.items()} for terms in state["recent"]]
+        self.sums, self.log_folder = state["sums"], state["log_folder"]
         checkpoints.set_rng_state(state["rng"])
+        self.ranks.same_noise(state["rng"], self.device)
 
     def bar(self, progress):
-        return tqdm(total=self.total_steps, initial=self.step, unit="step", disable=None if progress else True, leave=False)
+        shown = progress and self.ranks.first
+        return tqdm(total=self.total_steps, initial=self.step, unit="step", disable=None if shown else True, leave=False)
 
     def summary(self):
         last = {name: values[-1] for name, values in self.history.epochs.items()}

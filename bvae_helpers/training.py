@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from . import machine
 from .config import Config
-from .data import as_images, mirror_half, to_batch
+from .data import as_images, to_batch
 from .losses import beta_at
 from .objectives import in_batches
 from .run import Run
@@ -37,16 +37,14 @@ def fit(model, data, config=None, *, resume=True, progress=True, stop_after=None
     with machine.stop_signals() as stop, run.bar(progress) as bar:
         while run.epoch < config.epochs:
             for index in run.begin_epoch():
-                if stop.requested or run.step - first == stop_after:
+                if run.ranks.any(stop.requested) or run.step - first == stop_after:
                     run.save("last.pt")
                     raise KeyboardInterrupt(f"stopped at step {run.step} of {run.total_steps}; call fit again to go on")
-                x = to_batch(run.images.take(index), run.device)
-                x = mirror_half(x) if config.flip else x
-                run.record(train_step(run, x, beta_at(run.step, config)))
+                run.record(train_step(run, run.batch(index), beta_at(run.step, config)))
                 bar.update()
             run.end_epoch(validate)
             bar.set_postfix_str(run.summary())
-            if progress:
+            if progress and run.ranks.first:
                 tqdm.write(run.summary())
         run.finish()
         if stop.requested:
@@ -78,7 +76,8 @@ def validate(run):
     with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
         torch.manual_seed(run.config.seed)
         for index in in_batches(run.held_out, run.config.batch_size):
-            terms = run.objective(to_batch(run.images.take(index), run.device), beta_at(run.step, run.config))
+            x = to_batch(run.images.take(run.ranks.cut(index)), run.device)
+            terms = run.objective(x, beta_at(run.step, run.config))
             for name, value in terms.items():
                 totals[name] = totals.get(name, 0) + value.double() * len(index)
     return {name: (value / len(run.held_out)).tolist() for name, value in totals.items()}
