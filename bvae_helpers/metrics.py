@@ -1,6 +1,20 @@
-"""Scores of disentanglement, on arrays: codes (N, D) and the factors (N, K) behind them."""
+"""Scores of disentanglement, on arrays: codes (N, D) and the factors (N, K) behind them.
+
+Codes are the encoder's means, factors whole numbers. The protocols are disentanglement_lib's (Locatello
+et al. 2019, "Challenging Common Assumptions", appendix C): 10,000 samples to train on, 5,000 to test.
+Further scores, from here by their names: ``beta_vae_score``, ``factor_vae_score`` (they draw samples of
+their own), ``infomec``, ``udr`` (several models, no factors), ``evaluate`` (all of them, in a table).
+"""
+
+import warnings
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.svm import LinearSVC
+
+from .trees import BoostedTrees
 
 
 def discretize(codes, bins=20):
@@ -40,6 +54,152 @@ def mig(codes, factors, bins=20):
     information = np.sort(mutual_information(codes, factors, bins), axis=0)
     entropies = [entropy(np.unique(v, return_counts=True)[1]) for v in factors.T]
     return float(np.mean((information[-1] - information[-2]) / entropies))
+
+
+def modularity(codes, factors, bins=20):
+    """Modularity, 0 to 1. Ridgeway & Mozer 2018, eq. 2: does each latent tell about one factor only?
+
+    The mean over latents of 1 - (sum of I^2 over the other factors) / ((K - 1) I_max^2); 0 for a dead one.
+    It does not ask whether a factor is spread over several latents: duplicated codes keep their score.
+    """
+    squared = mutual_information(codes, factors, bins) ** 2
+    most = squared.max(1)
+    alive = most > 1e-20
+    others = (squared.sum(1) - most) / np.where(alive, most, 1) / max(1, squared.shape[1] - 1)
+    return float(np.mean(np.where(alive, 1 - others, 0)))
+
+
+def sap(codes_train, factors_train, codes_test, factors_test):
+    """Separated attribute predictability, 0 to 1. Kumar et al. 2018, section 3; discrete factors.
+
+    How well a linear SVM (C = 0.01, balanced classes) tells each factor from each single latent; the mean
+    over factors of the gap between the best and the second best latent's test accuracy. A line cannot
+    follow a factor that a latent carries in a curve, so scores are low even for good codes.
+    """
+    train, y_train, test, y_test = check_split(codes_train, factors_train, codes_test, factors_test)
+    accuracy = np.empty((train.shape[1], y_train.shape[1]))
+    for d in range(train.shape[1]):
+        for k in range(y_train.shape[1]):
+            machine = fitted(LinearSVC(C=0.01, class_weight="balanced"), train[:, [d]], y_train[:, k])
+            accuracy[d, k] = np.mean(machine.predict(test[:, [d]]) == y_test[:, k])
+    accuracy.sort(axis=0)
+    return float(np.mean(accuracy[-1] - accuracy[-2]))
+
+
+def explicitness(codes_train, factors_train, codes_test, factors_test):
+    """Explicitness, 0.5 to 1. Ridgeway & Mozer 2018, section 3: can a linear rule read the factors off?
+
+    The area under the ROC curve of a logistic regression on all (standardised) latents, one class
+    against the rest, mean over classes and factors, on the test samples. Blind to rotations.
+    """
+    train, y_train, test, y_test = check_split(codes_train, factors_train, codes_test, factors_test)
+    mean, std = train.mean(0), train.std(0)
+    train, test = ((x - mean) / np.where(std > 0, std, 1) for x in (train, test))
+    areas = []
+    for y, truth in zip(y_train.T, y_test.T):
+        rule = fitted(LogisticRegression(), train, y)
+        p = rule.predict_proba(test)
+        areas.append(np.mean([roc_auc_score(truth == c, p[:, i]) for i, c in enumerate(rule.classes_)
+                              if 0 < (truth == c).sum() < len(truth)]))
+    return float(np.mean(areas))
+
+
+def importances(codes, factors):
+    """How much boosted trees use each latent to tell each factor -> (D, K), columns summing to 1, and the trees."""
+    trees = [BoostedTrees().fit(codes, y) for y in factors.T]
+    return np.stack([t.importances for t in trees], axis=1), trees
+
+
+def dci(codes_train, factors_train, codes_test, factors_test, seed=0):
+    """Disentanglement, completeness, informativeness, each 0 to 1. Eastwood & Williams 2018, section 2.
+
+    From the importance of each latent for each factor in gradient-boosted trees. Disentanglement: 1 - the
+    entropy, over factors, of each latent's importances, weighted by the latent's share of all. Completeness:
+    the same over latents for each factor. Informativeness: test accuracy, mean over factors. Duplicated
+    codes keep their disentanglement and lose completeness. ``seed`` is accepted for the protocol's sake:
+    these trees draw nothing at random.
+    """
+    train, y_train, test, y_test = check_split(codes_train, factors_train, codes_test, factors_test)
+    matrix, trees = importances(train, y_train)
+    accuracy = [np.mean(t.predict(test) == y) for t, y in zip(trees, y_test.T)]
+    return {"disentanglement": concentration(matrix), "completeness": concentration(matrix.T),
+            "informativeness": float(np.mean(accuracy))}
+
+
+def concentration(matrix):
+    """1 - the entropy of each row, in units of its maximum; rows weighted by their share of the whole matrix."""
+    if matrix.sum() == 0 or matrix.shape[1] == 1:
+        return 0.0
+    p = (matrix + 1e-11) / (matrix + 1e-11).sum(1, keepdims=True)
+    rows = 1 + (p * np.log(p)).sum(1) / np.log(matrix.shape[1])
+    return float(np.average(rows, weights=matrix.sum(1)))
+
+
+def irs(codes, factors, quantile=0.99, bins=20):
+    """Interventional robustness score, 0 to 1. Suter et al. 2019, section 4: what does not move a latent?
+
+    For each factor, samples are grouped by its value (as in the reference, in 20 bins); a latent is robust if it stays put within the groups
+    whatever else changes: 1 - (99th percentile of its deviation in a group, mean over groups) / (its largest
+    deviation of all). Best factor for each latent, mean over latents weighted by their largest deviation.
+    """
+    codes, factors = check_arrays(codes, factors, bins=1)
+    codes = codes[:, codes.var(0) > 0]
+    if codes.shape[1] == 0:
+        return 0.0
+    largest = np.abs(codes - codes.mean(0)).max(0)
+    deviations = np.zeros((codes.shape[1], factors.shape[1]))
+    for k, v in enumerate(discretize(factors, bins).T):
+        groups = [codes[v == value] for value in np.unique(v)]
+        deviations[:, k] = np.mean([np.percentile(np.abs(g - g.mean(0)), 100 * quantile, axis=0) for g in groups], axis=0)
+    return float(np.average((1 - deviations / largest[:, None]).max(1), weights=largest))
+
+
+def gaussian_total_correlation(codes):
+    """Total correlation of a Gaussian with the codes' covariance, in nats, 0 and up; lower is better.
+
+    Locatello et al. 2019, section 5.2: 0.5 (sum of log variances - log determinant). Needs no factors. It sees
+    linear dependence only; infinite where a latent is a linear function of the others. Constant latents are left out.
+    """
+    codes = check_codes(codes)
+    codes = codes[:, codes.var(0) > 0]
+    if codes.shape[1] < 2:
+        return 0.0
+    sign, log_determinant = np.linalg.slogdet(np.corrcoef(codes.T))
+    if sign <= 0 or log_determinant < -30:          # what rounding leaves of a determinant of 0
+        return float("inf")
+    return float(max(0.0, -0.5 * log_determinant))
+
+
+def active_units(codes, threshold=0.01):
+    """Number of latents whose mean moves with the image: variance above ``threshold``. Burda et al. 2016, section 5."""
+    return int((check_codes(codes).var(0) > threshold).sum())
+
+
+def fitted(classifier, x, y):
+    """The classifier, trained. That it stops before it has converged is the protocol's choice, no news."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return classifier.fit(x, y)
+
+
+def check_codes(codes):
+    """Codes as float64 (N, D); ValueError for another shape, NaN or infinite values."""
+    codes = np.asarray(codes, dtype=np.float64)
+    if codes.ndim != 2 or len(codes) < 2:
+        raise ValueError(f"codes must be (N, D) with at least 2 samples, got {codes.shape}")
+    if not np.isfinite(codes).all():
+        raise ValueError("codes hold NaN or infinite values")
+    return codes
+
+
+def check_split(codes_train, factors_train, codes_test, factors_test):
+    """The four arrays as numpy; ValueError, naming what is wrong, where no score can be computed."""
+    train, y_train = check_arrays(codes_train, factors_train, bins=1)
+    test, y_test = check_codes(codes_test), np.asarray(factors_test)
+    if test.shape[1] != train.shape[1] or y_test.shape != (len(test), y_train.shape[1]):
+        raise ValueError(f"the test arrays must be (N, {train.shape[1]}) and (N, {y_train.shape[1]}) with the same N, "
+                         f"got {test.shape} and {y_test.shape}")
+    return train, y_train, test, y_test
 
 
 def check_arrays(codes, factors, bins):

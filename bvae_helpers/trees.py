@@ -1,0 +1,156 @@
+"""Gradient-boosted trees for DCI: what scikit-learn's GradientBoostingClassifier grows, many times faster.
+
+Friedman 2001, "Greedy function approximation: a gradient boosting machine", algorithm 6: 100 rounds of trees of
+depth 3, learning rate 0.1, log loss, Newton leaves; importance = the reduction of the squared error. Three changes
+make it fast. Each latent is sorted once, not in every node. The trees of all classes of a round grow together, as
+columns of the same few tensor operations. And a cut is looked for twice: between blocks of neighbours in the
+sorted order, then between single samples in the few most promising blocks.
+
+Shapes: N samples, D latents, B blocks of W samples, K classes (a tree each in every round), P nodes on a level
+of a tree, M = P K.
+"""
+
+import numpy as np
+import torch
+
+ROUNDS, DEPTH, RATE = 100, 3, 0.1
+BLOCKS, SEARCHED = 256, 32
+NO_GAIN = 1e-8                # below this a reduction of the squared error is the rounding of float32
+
+
+class Latents:
+    """Codes (N, D), sorted once: what every tree of a factor looks things up in."""
+
+    def __init__(self, codes):
+        columns = [np.unique(column, return_inverse=True) for column in codes.T]
+        self.edges = [(values[:-1] + values[1:]) / 2 for values, _ in columns]      # every cut there is
+        self.ranks = torch.from_numpy(np.stack([rank for _, rank in columns])).int()  # (D, N)
+        d, n = self.ranks.shape
+        width = -(-n // BLOCKS)
+        blocks = -(-n // width)
+        pad = torch.full((d, blocks * width - n), n)                                # sample N stands for none
+        self.samples = torch.cat([self.ranks.argsort(1), pad], 1).view(d * blocks, width)
+        beyond = torch.full((d, 1), n)
+        in_order = torch.cat([self.ranks, beyond], 1).gather(1, self.samples.view(d, -1)).view(d, -1)
+        self.sorted = in_order.view(d * blocks, width)                              # ranks
+        self.cuttable = (in_order != torch.cat([in_order[:, 1:], beyond], 1)).view(d * blocks, width)
+        self.blocks, self.bags = blocks, self.samples.int()
+        self.block_of = torch.empty(d, n + 1, dtype=torch.long).scatter_(1, self.samples.view(d, -1), (
+            torch.arange(d * blocks).repeat_interleave(width).view(d, -1)))[:, :n]     # (D, N)
+
+    def rank(self, codes):
+        """Where other codes (N, D) lie among these: the number of edges below each, int (D, N)."""
+        return torch.from_numpy(np.stack([np.searchsorted(e, column) for e, column in zip(self.edges, codes.T)])).int()
+
+    def sums(self, columns):
+        """Sums of columns (N + 1, M) over the samples of each block of each latent -> (D, B, M)."""
+        # a "bag" sums the rows whose numbers are listed for it: of all grouped sums in torch the fastest
+        return torch.nn.functional.embedding_bag(self.bags, columns, mode="sum").view(-1, self.blocks, columns.shape[1])
+
+
+def gain(left, n_left, total, n):
+    """How much a cut reduces the squared error, from the sum and the number of residuals on its left and in all."""
+    n_right = n - n_left
+    gap = left / n_left.clamp_min(1) - (total - left) / n_right.clamp_min(1)        # between the two means
+    return gap.square_().mul_(n_left).mul_(n_right).div_(n.clamp_min(1))            # 0 where a side is empty
+
+
+def positives(latents, y, residual, node, shape):
+    """Sum and number, in each block and node, of the residuals of samples of the class itself, the positive ones."""
+    n = torch.arange(len(y))
+    place = latents.block_of * shape[2] + node[y, n].long() * len(residual) + y      # (D, N)
+    sums = torch.bincount(place.flatten(), residual[y, n].repeat(len(place)), minlength=shape.numel())
+    return sums.view(shape), torch.bincount(place.flatten(), minlength=shape.numel()).view(shape).float()
+
+
+def best_cuts(latents, y, sums, counts, residual, node):
+    """For each node the cut that reduces the squared error most.
+
+    ``sums``, ``counts`` (D, B, M); ``residual``, ``node`` (K, N + 1). Returns the latent, the last rank on the left
+    (all of them where no cut helps) and the reduction, (P, K) each.
+    """
+    before, n_before = sums.cumsum(1) - sums, counts.cumsum(1) - counts
+    total, n = (before + sums)[0, -1], (n_before + counts)[0, -1]                        # (M,)
+    rich, n_rich = positives(latents, y, residual, node, sums.shape)
+    most = torch.maximum(gain(before + rich, n_before + n_rich, total, n),            # were they all on the left end
+                         gain(before + sums - rich, n_before + counts - n_rich, total, n)).flatten(0, 1)   # or the right
+    block = most.topk(min(SEARCHED, len(most)), dim=0).indices.t()                   # (M, T)
+    k = torch.arange(len(total)) % len(residual)
+    p = torch.arange(len(total)) // len(residual)
+    samples = latents.samples[block]                                                 # (M, T, W)
+    flat = samples + (k * residual.shape[1])[:, None, None]
+    inside = node.view(-1)[flat] == p[:, None, None]
+    before, n_before = (x.flatten(0, 1).t().gather(1, block)[..., None] for x in (before, n_before))
+    fine = gain(before + (residual.view(-1)[flat] * inside).cumsum(2), n_before + inside.cumsum(2, dtype=torch.float32),
+                total[:, None, None], n[:, None, None])
+    best, place = (fine * latents.cuttable[block]).flatten(1).max(1)
+    width, found = samples.shape[2], block.gather(1, place[:, None] // samples.shape[2])[:, 0]
+    rank = torch.where(best > NO_GAIN, latents.sorted[found, place % width], residual.shape[1])
+    return tuple(x.view(-1, len(residual)) for x in (found // latents.blocks, rank.int(), best * (best > NO_GAIN)))
+
+
+def step(ranks, node, latent, cut):
+    """One level down: the node every sample is in, uint8 (K, N), 0..P-1 -> 0..2P-1; the right child of p is P + p."""
+    below = node.clone()
+    for p in range(len(latent)):
+        below += len(latent) * ((node == p) & (ranks[latent[p]] > cut[p, :, None]))
+    return below
+
+
+def grow(latents, y, counts, residual, gains):
+    """One tree for each row of ``residual`` (K, N + 1), level by level; adds what its cuts gained to ``gains`` (D,).
+
+    Returns the (latent, cut) of every level, (P, K) each, and the leaf that every sample is in, uint8 (K, N).
+    """
+    columns = residual.t().contiguous()                                              # (N + 1, K)
+    sums, splits = latents.sums(columns), []
+    padded = torch.zeros(residual.shape, dtype=torch.uint8)
+    padded[:, -1] = 255                                                              # in no node
+    node = padded[:, :-1]
+    for level in range(DEPTH):
+        latent, cut, reduction = best_cuts(latents, y, sums, counts, residual, padded)
+        gains.index_add_(0, latent.flatten(), reduction.flatten().double())
+        splits.append((latent, cut))
+        node.copy_(step(latents.ranks, node, latent, cut))
+        if level < DEPTH - 1:                                                        # left by summing, right by difference
+            inside = torch.stack([(padded == p).t() for p in range(2 ** level)], dim=1).float()          # (N + 1, P, K)
+            left, n_left = latents.sums(torch.cat([inside * columns[:, None], inside], 1).flatten(1)).chunk(2, dim=2)
+            sums, counts = torch.cat([left, sums - left], dim=2), torch.cat([n_left, counts - n_left], dim=2)
+    return splits, node.contiguous()
+
+
+class BoostedTrees:
+    """A classifier of one factor. After ``fit``: ``importances`` (D,), summing to 1, or all 0 where no cut ever helped."""
+
+    def fit(self, codes, labels):
+        """codes (N, D), labels (N,)."""
+        self.classes, y = np.unique(labels, return_inverse=True)
+        self.latents = latents = Latents(codes)
+        y = torch.from_numpy(y)
+        target, gains = torch.nn.functional.one_hot(y).t().double(), torch.zeros(codes.shape[1]).double()
+        residual, ones = torch.zeros(len(target), len(y) + 1), torch.ones(len(y) + 1, 1)
+        ones[-1] = 0
+        counts = latents.sums(ones).expand(-1, -1, len(self.classes))
+        self.prior = target.mean(1, keepdim=True).log()                              # (K, 1)
+        scores, self.rounds = self.prior.expand_as(target), []
+        for _ in range(ROUNDS):
+            p = scores.softmax(0)
+            residual[:, :-1] = target - p
+            splits, node = grow(latents, y, counts, residual, gains)
+            node, zero = node.long(), torch.zeros(len(p), 2 ** DEPTH, dtype=p.dtype)
+            slope, curvature = (zero.scatter_add(1, node, of) for of in (target - p, p * (1 - p)))
+            leaves = torch.where(curvature > 1e-150, RATE * (1 - 1 / len(p)) * slope / curvature, 0)
+            scores = scores + leaves.gather(1, node)
+            self.rounds.append((splits, leaves))
+        self.importances = (gains / gains.sum().clamp_min(1e-300)).numpy()
+        return self
+
+    def predict(self, codes):
+        """codes (N, D) -> the most probable label of each, (N,)."""
+        ranks, scores = self.latents.rank(codes), self.prior.expand(-1, len(codes))
+        for splits, leaves in self.rounds:
+            node = torch.zeros(scores.shape, dtype=torch.uint8)
+            for latent, cut in splits:
+                node = step(ranks, node, latent, cut)
+            scores = scores + leaves.gather(1, node.long())
+        return self.classes[scores.argmax(0).numpy()]
