@@ -1,16 +1,16 @@
-"""Command line: python -m bvae_helpers train | evaluate | traverse."""
+"""Command line: python -m bvae_helpers train | evaluate | traverse | sweep | tradeoff."""
 
 import argparse
 import pathlib
-from dataclasses import MISSING, fields
 
 import torch
 
-from . import checkpoints, latents, metrics, parallel
-from .config import Config, is_optional, kind_of
+from . import checkpoints, latents, metrics, parallel, table
 from .data import as_images, load_data, render, split, to_batch
+from .flags import Parser, add_settings, config_of, given, grid_of
 from .model import BetaVAE, count_parameters
 from .objectives import Objective, in_batches
+from .sweep import ENGINES, sweep
 from .training import fit
 
 TRAIN = """Train a beta-VAE.
@@ -32,53 +32,21 @@ TRAVERSE = """Draw what each latent does, into a PNG: originals, reconstructions
 
   python -m bvae_helpers traverse btcvae --out traversal.png"""
 
+SWEEP = """Train a run for every combination of settings, each once, into a table of results.
 
-class Parser(argparse.ArgumentParser):
-    """argparse, with errors in one line."""
+A setting may have several values: 1,2,4 or, for whole numbers, 0:5, which is 0 to 4. The same command goes on
+with a sweep that was stopped.
 
-    def error(self, message):
-        self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
+  python -m bvae_helpers sweep --preset sprites --num-images 20000 --epochs 3 --beta 1,2,4,8,16 --seed 0:5
+  python -m bvae_helpers sweep --preset sprites --beta 1,4,16 --seed 0:50 --engine ray --address auto --gpus 0.25"""
+TRADEOFF = """Draw rate, distortion and MIG against beta, from the table of a sweep, into a PNG.
 
-
-def value_reader(f):
-    """The function that turns a flag's text into a value of the field ``f``; "none" is None where it may be."""
-    kind = int if kind_of(f) == list[int] else kind_of(f)
-
-    def read(text):
-        return None if is_optional(f) and text.lower() == "none" else kind(text)
-
-    read.__name__ = kind.__name__          # argparse names it in its errors
-    return read
-
-
-def flag_help(f):
-    """What a setting means, its range and its default."""
-    low, high, choices = (f.metadata[k] for k in ("low", "high", "choices"))
-    default = f.default_factory() if f.default is MISSING else f.default
-    notes = [f"{'-inf' if low is None else f'{low:g}'} to {high:g}"] if high is not None else []
-    notes += [f"at least {low:g}"] if high is None and low is not None else []
-    notes += [" or ".join(choices)] if choices else []
-    shown = " ".join(map(str, default)) if isinstance(default, list) else "none" if default is None else default
-    notes += [f"default {shown}"]
-    return f"{f.metadata['help']} [{'; '.join(notes)}]".replace("%", "%%")
-
-
-def add_settings(parser):
-    """One flag for each field of Config: --data-path, --hidden-dims 32 64, --compile / --no-compile."""
-    group = parser.add_argument_group("settings (defaults: the classic ones)")
-    for f in fields(Config):
-        flag = "--" + f.name.replace("_", "-")
-        options = {"dest": f.name, "default": argparse.SUPPRESS, "help": flag_help(f)}
-        if kind_of(f) is bool:
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
-        else:
-            many = {"nargs": "+"} if kind_of(f) == list[int] else {}
-            group.add_argument(flag, type=value_reader(f), metavar=f.name.upper().split("_")[-1], **many, **options)
+  python -m bvae_helpers tradeoff sweep.csv --out tradeoff.png"""
 
 
 def make_parser():
     parser = Parser(prog="python -m bvae_helpers", description="Train a beta-VAE, measure it, and draw what its latents do.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | evaluate | traverse")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="train | evaluate | traverse | sweep | tradeoff")
 
     def command(name, text, run, usage):
         made = commands.add_parser(name, description=text, help=text.split("\n\n")[0].rstrip("."), usage=f"%(prog)s {usage}",
@@ -89,13 +57,23 @@ def make_parser():
         return made
 
     train = command("train", TRAIN, run_train, "[--preset NAME | --config FILE] [settings]")
-    source = train.add_mutually_exclusive_group()
-    source.add_argument("--preset", choices=("classic", "sprites"), default="classic",
-                        help="classic: colour photographs, 128 latents; sprites: dSprites, 10 latents, no file needed")
-    source.add_argument("--config", metavar="FILE", help="a .json or .toml file of settings")
     train.add_argument("--no-resume", action="store_true",
                        help="train anew; older checkpoints are moved to SAVE_DIR/previous-N")
     add_settings(train)
+
+    made = command("sweep", SWEEP, run_sweep, "[--preset NAME | --config FILE] [settings] [options]")
+    made.add_argument("--table", default="sweep.csv", metavar="FILE", help="the table of results (default %(default)s)")
+    made.add_argument("--engine", choices=ENGINES, default="process", help="here, one run after the other, or on a Ray cluster")
+    made.add_argument("--address", help="ray: the cluster; auto: the one this machine is part of (default: this machine alone)")
+    made.add_argument("--cpus", type=float, default=1, metavar="N", help="ray: CPUs for each run (default %(default)s)")
+    made.add_argument("--gpus", type=float, default=0, metavar="N", help="ray: GPUs for each run; 0.25: four runs share one")
+    made.add_argument("--retries", type=int, default=2, metavar="N", help="try a failed run so often again (default %(default)s)")
+    made.add_argument("--samples", type=int, default=10_000, metavar="N", help="measure on so many images (default %(default)s)")
+    add_settings(made, several=True)
+
+    made = command("tradeoff", TRADEOFF, run_tradeoff, "TABLE [--out FILE]")
+    made.add_argument("table", metavar="TABLE", help="the table of a sweep")
+    made.add_argument("--out", default="tradeoff.png", metavar="FILE", help="picture to write (default %(default)s)")
 
     for name, text, run, count in (("evaluate", EVALUATE, run_evaluate, 10_000), ("traverse", TRAVERSE, run_traverse, 1_000)):
         made = command(name, text, run, "MODEL [options]")
@@ -114,11 +92,7 @@ def make_parser():
 # The commands
 
 def run_train(args):
-    changes = {f.name: getattr(args, f.name) for f in fields(Config) if hasattr(args, f.name)}
-    if args.config:
-        config = Config.load(args.config, **changes)
-    else:
-        config = Config.sprites(**changes) if args.preset == "sprites" else Config(**changes)
+    config = config_of(args, given(args))
     data = load_data(config)
     torch.manual_seed(config.seed)
     model = BetaVAE.from_config(config)
@@ -127,6 +101,26 @@ def run_train(args):
         flush=True)
     fit(model, data, config, resume=not args.no_resume, device=args.device)
     say("trained" if config.save_dir is None else f"trained; the best model is {config.save_dir}/best_model.pt")
+
+
+def run_sweep(args):
+    base, grid = grid_of(args)
+    rows = sweep(config_of(args, base), grid, args.table, engine=args.engine, address=args.address, cpus=args.cpus,
+                 gpus=args.gpus, retries=args.retries, samples=args.samples, device=args.device)
+    print(f"{len(rows)} runs in {args.table}; draw them: python -m bvae_helpers tradeoff {args.table}")
+
+
+def run_tradeoff(args):
+    from . import plots
+
+    plots.set_style()
+    save_figure(plots.tradeoff(table.read(args.table)), args.out)
+
+
+def save_figure(figure, path):
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    print(f"wrote {path}")
 
 
 def load_model(name, device):
@@ -196,9 +190,7 @@ def run_traverse(args):
     images, data, factors = images_to_measure(args, model.config)
     plots.set_style()
     figure = plots.signature(model, images, factors, getattr(data, "factor_names", ()), args.steps)
-    pathlib.Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(args.out, dpi=150)
-    print(f"wrote {args.out}")
+    save_figure(figure, args.out)
 
 
 def main(arguments=None):

@@ -28,7 +28,7 @@ class Config:
 
     ``Config(**dictionary)`` takes the classic dictionary as it is (``learning_rate`` means ``lr``).
     Raises TypeError for an unknown key, naming the nearest known one, and ValueError for a value
-    out of range, naming the range. ``Config.sprites()`` is the preset for dSprites.
+    out of range, naming the range. ``Config.sprites()`` is the preset for dSprites, ``Config.faces()`` for the drawn faces.
     """
 
     # data
@@ -95,6 +95,17 @@ class Config:
         """The literature's dSprites setting: 1 x 64 x 64, 10 latents, Bernoulli likelihood."""
         preset = dict(data_path="sprites", in_channels=1, network="sprites", latent_dim=10, hidden_dims=[32, 32, 64, 64],
                       reconstruction="bernoulli", batch_size=64, lr=5e-4)
+        return cls(**{**preset, **changes})
+
+    @classmethod
+    def faces(cls, **changes):
+        """For the procedural cartoon faces: the classic network on 3 x 64 x 64 with 16 latents for nine causes.
+
+        The likelihood is Gaussian with sigma 0.1: an eye's few pixels then outweigh the KL of a latent for them, where
+        with the classic squared error (sigma 0.71) they would not. 50,000 of the 10,584,000 faces.
+        """
+        preset = dict(data_path="faces", num_images=50_000, latent_dim=16, reconstruction="gaussian", sigma=0.1,
+                      batch_size=64, lr=1e-3)
         return cls(**{**preset, **changes})
 
     @classmethod

@@ -17,6 +17,7 @@ import torch
 from torchvision.transforms.functional import pil_to_tensor
 
 from .celeba import unpack
+from .faces import CartoonFaces
 from .images import ImageFolder
 from .sprites import FACTOR_NAMES, FACTOR_SIZES, Sprites, check_factors
 
@@ -96,7 +97,6 @@ def load_data(config):
     if config.data_path == "sprites":
         return Sprites()
     if config.data_path == "faces":
-        from .faces import CartoonFaces
         return CartoonFaces(img_size=config.img_size)
     readers = {".npz": DSprites, ".h5": Shapes3D}
     suffix = pathlib.Path(config.data_path).suffix

@@ -1,6 +1,8 @@
 """Figures. Each function returns a matplotlib Figure; ``show`` displays one with a text for the blind."""
 
 import io
+import itertools
+import json
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -188,3 +190,35 @@ def early_pictures(history):
     steps = sorted(history.pictures)
     pictures = [history.pictures[steps[0]][0], *(history.pictures[s][1] for s in steps)]
     return rows(pictures, ["original", *(f"step {s:,}" for s in steps)])
+
+
+def tradeoff(rows):
+    """What beta buys and costs, from the rows of a sweep: rate, distortion and, where measured, MIG against beta.
+
+    A point a run, a line through the medians over the seeds; a colour for each combination of other settings.
+    Raises ValueError for a table without rows.
+    """
+    if not rows:
+        raise ValueError("the table holds no runs; make it with python -m bvae_helpers sweep")
+    groups = {}
+    for row in rows:
+        others = {"objective": row["objective"], **json.loads(row["settings"])}
+        groups.setdefault(tuple(sorted((k, str(v)) for k, v in others.items() if k not in ("beta", "seed"))), []).append(row)
+    common = set.intersection(*map(set, groups))
+    panels = {"kl": "rate: KL, nats", "reconstruction": "distortion, nats", "mig": "MIG"}
+    panels = {name: label for name, label in panels.items() if any(row.get(name) is not None for row in rows)}
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.2 * len(panels), 2.9))
+    for ax, (name, label) in zip(axes, panels.items()):
+        for colour, (group, members) in zip(itertools.cycle(COLOURS), groups.items()):
+            points = [(row["beta"], row[name]) for row in members if row.get(name) is not None] or [(np.nan, np.nan)]
+            betas = sorted({beta for beta, _ in points})
+            ax.plot(betas, [np.median([y for beta, y in points if beta == b]) for b in betas], color=colour,
+                    label=", ".join(f"{k} {v}" for k, v in group if (k, v) not in common))
+            ax.plot(*np.transpose(points), "o", color=colour, markersize=4, alpha=0.6)
+        ax.set(xlabel="β", title=label)
+        if min(row["beta"] for row in rows) > 0:
+            ax.set_xscale("log", base=2)
+            ax.xaxis.set_major_formatter("{x:g}")
+    if len(groups) > 1:
+        axes[0].legend(fontsize=8)
+    return figure

@@ -1,0 +1,128 @@
+"""The two scores that draw samples of their own, in groups that share a factor."""
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from .scores import check_arrays, fitted
+
+TOGETHER = 50          # groups encoded at a time
+
+
+class Fresh:
+    """Images drawn anew for every group: the papers' protocol. A draw is an array of factors (n, K)."""
+
+    def __init__(self, encode, data):
+        self.encode, self.data, self.factors = encode, data, len(data.factor_names)
+
+    def draw(self, n, generator):
+        return self.data.sample_factors(n, generator)
+
+    def partners(self, draw, ks, generator):
+        """For each of ``draw`` another one: the same in its factor of ``ks`` (n,), and new in all else."""
+        other, n = self.draw(len(draw), generator), torch.arange(len(draw))
+        other[n, ks] = draw[n, ks]
+        return other
+
+    def codes(self, draw):
+        return np.asarray(self.encode(self.data.images(draw)), dtype=np.float64)
+
+
+class Bank:
+    """Codes (N, D) of images encoded once, drawn from again and again. A draw is an array of row numbers (n,).
+
+    The protocol without a million images to encode; groups that share a factor come from fewer of them.
+    """
+
+    def __init__(self, codes, factors):
+        self.stored, values = check_arrays(codes, factors, bins=1)
+        self.factors, self.columns = values.shape[1], []
+        for v in values.T:
+            number, count = np.unique(v, return_inverse=True, return_counts=True)[1:]
+            arrays = number, count, np.cumsum(count) - count, np.argsort(number, kind="stable")
+            self.columns.append([torch.from_numpy(a) for a in arrays])
+
+    def draw(self, n, generator):
+        return torch.randint(len(self.stored), (n,), generator=generator)
+
+    def partners(self, draw, ks, generator):
+        other, share = draw.clone(), torch.rand(len(draw), generator=generator)
+        for k, (number, count, first, rows) in enumerate(self.columns):
+            value = number[draw[ks == k]]
+            other[ks == k] = rows[first[value] + (share[ks == k] * count[value]).long()]
+        return other
+
+    def codes(self, draw):
+        return self.stored[draw.numpy()]
+
+
+def groups(source, points, generator):
+    """Random factors ks, (TOGETHER,) or fewer at a time, until there are ``points``."""
+    ks = torch.randint(source.factors, (points,), generator=generator)
+    return ks.split(TOGETHER)
+
+
+def differences(source, points, size, generator):
+    """Features of the BetaVAE score (points, D): mean |z1 - z2| over ``size`` pairs; and the factor each pair shares."""
+    features, labels = [], []
+    for ks in groups(source, points, generator):
+        one = source.draw(len(ks) * size, generator)
+        other = source.partners(one, ks.repeat_interleave(size), generator)
+        gaps = np.abs(source.codes(one) - source.codes(other))
+        features.append(gaps.reshape(len(ks), size, -1).mean(1))
+        labels.append(ks.numpy())
+    return np.concatenate(features), np.concatenate(labels)
+
+
+def beta_vae_score(encode, data=None, seed=0, train=10_000, test=5_000, size=64):
+    """BetaVAE score, 0 to 1. Higgins et al. 2017, section 3: which factor did a batch of pairs share?
+
+    A logistic regression tells it from mean |z1 - z2|; its accuracy on new batches. 1 for any code with
+    a latent that stands still when a factor does; too easy: many poor models score 1. ``encode``: images ->
+    codes (n, D), with ``data`` that draws the images; or a ``Bank``, without.
+    """
+    source, generator = source_of(encode, data), torch.Generator().manual_seed(seed)
+    x, y = differences(source, train, size, generator)
+    x_test, y_test = differences(source, test, size, generator)
+    return float(fitted(LogisticRegression(), x, y).score(x_test, y_test)) if len(np.unique(y)) > 1 else 0.0
+
+
+def votes(source, points, size, variance, active, generator):
+    """Vote table of the FactorVAE score (K, D): for each fixed factor, which latent varied least."""
+    table = np.zeros((source.factors, len(variance)), dtype=int)
+    for ks in groups(source, points, generator):
+        first = source.draw(len(ks), generator)
+        together = source.partners(first.repeat_interleave(size, 0), ks.repeat_interleave(size), generator)
+        local = source.codes(together).reshape(len(ks), size, -1).var(1, ddof=1)
+        ratio = np.where(active, local / np.where(active, variance, 1), np.inf)
+        np.add.at(table, (ks.numpy(), ratio.argmin(1)), 1)
+    return table
+
+
+def majority_accuracy(train, test):
+    """How often the factor that a latent mostly votes for in ``train`` (K, D) is right in ``test`` (K, D)."""
+    return float(test[train.argmax(0), np.arange(train.shape[1])].sum() / test.sum())
+
+
+def factor_vae_score(encode, data=None, seed=0, train=10_000, test=5_000, size=64, samples=10_000, threshold=0.05):
+    """FactorVAE score, 0 to 1. Kim & Mnih 2018, section 4: which latent stands still when a factor does?
+
+    In batches that share a factor, the latent of least relative variance votes for it; the accuracy of the
+    majority vote on new batches. Latents with a standard deviation below ``threshold`` have no vote; 0 if none
+    has. It does not see a factor spread over several latents. Arguments as for ``beta_vae_score``.
+    """
+    source, generator = source_of(encode, data), torch.Generator().manual_seed(seed)
+    parts = [source.codes(source.draw(min(1000, samples), generator)) for _ in range(-(-samples // 1000))]
+    variance = np.concatenate(parts).var(0, ddof=1)
+    active = np.sqrt(variance) >= threshold
+    if not active.any():
+        return 0.0
+    return majority_accuracy(*(votes(source, n, size, variance, active, generator) for n in (train, test)))
+
+
+def source_of(encode, data):
+    if isinstance(encode, Bank):
+        return encode
+    if data is None or not callable(encode):
+        raise ValueError("this score draws its own images: pass encode (images -> codes) and data with factors, or a Bank")
+    return Fresh(encode, data)
