@@ -133,8 +133,9 @@ def irs(codes, factors, quantile=0.99, bins=20):
     """Interventional robustness score, 0 to 1. Suter et al. 2019, section 4: what does not move a latent?
 
     For each factor, samples are grouped by its value (in 20 bins, as the reference does); a latent is robust
-    if it stays put within the groups whatever else changes: 1 - (99th percentile of its deviation in a group, mean over groups) / (its largest
-    deviation of all). Best factor for each latent, mean over latents weighted by their largest deviation.
+    if it stays put within the groups whatever else changes: 1 - (99th percentile of its deviation in a group, mean
+    over groups) / (its largest deviation of all). Best factor for each latent, mean over latents weighted by their
+    largest deviation.
     """
     codes, factors = check_arrays(codes, factors, bins=1)
     codes = codes[:, codes.var(0) > 0]

@@ -1,0 +1,92 @@
+"""The whole suite of scores against the reference protocol run plainly, in one run.
+
+    python benchmarks/metrics.py [--data ../shared/data/metrics] [--train 10000 --test 5000] [--plain]
+
+Arrays: those of ``--data`` (perfect.npz and partial.npz with expected.json), else a synthetic code of the sprites'
+factors. ``--plain`` also times the reference's DCI, scikit-learn's GradientBoostingClassifier a factor (minutes),
+and compares D and C. Last, what a ``Bank`` changes against fresh images, on a shipped model (``--fresh``).
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from sklearn.ensemble import GradientBoostingClassifier  # noqa: E402
+
+from bvae_helpers import checkpoints, latents, metrics  # noqa: E402
+from bvae_helpers.data import render  # noqa: E402
+from bvae_helpers.scores import concentration  # noqa: E402
+from bvae_helpers.sprites import Sprites  # noqa: E402
+
+
+def synthetic(n, seed=0):
+    """Codes in which some factors are clear, some shared, with noise: (n, 10), and the sprites' factors (n, 5)."""
+    factors = Sprites().sample_factors(n, torch.Generator().manual_seed(seed)).numpy()
+    rng = np.random.default_rng(seed)
+    z = (factors - factors.mean(0)) / factors.std(0)
+    return np.hstack([z @ rng.normal(size=(5, 5)) * 0.3 + z, rng.normal(size=(n, 5))]) + 0.2 * rng.normal(size=(n, 10)), factors
+
+
+def cases(args):
+    """name -> (the four arrays, what the reference gave)."""
+    if args.data:
+        expected = json.loads((args.data / "expected.json").read_text())
+        for name in ("perfect", "partial"):
+            a = np.load(args.data / f"{name}.npz")
+            yield name, [a[k] for k in ("codes_train", "factors_train", "codes_test", "factors_test")], expected[name]
+    else:
+        z, v = synthetic(args.train + args.test)
+        yield "synthetic", [z[:args.train], v[:args.train], z[args.train:], v[args.train:]], None
+
+
+def plain_dci(train, y_train, test, y_test):
+    start = time.perf_counter()
+    forests = [GradientBoostingClassifier(random_state=0).fit(train, y) for y in y_train.T]
+    matrix = np.stack([f.feature_importances_ for f in forests], axis=1)
+    accuracy = np.mean([f.score(test, y) for f, y in zip(forests, y_test.T)])
+    return concentration(matrix), concentration(matrix.T), accuracy, time.perf_counter() - start
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=pathlib.Path)
+    parser.add_argument("--train", type=int, default=10_000)
+    parser.add_argument("--test", type=int, default=5_000)
+    parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--fresh", action="store_true")
+    args = parser.parse_args()
+    for name, four, expected in cases(args):
+        four = [a[:n] for a, n in zip(four, (args.train, args.train, args.test, args.test))]
+        scores, seconds = metrics.score_codes(*four)
+        print(f"\n{name}: {len(four[0])} / {len(four[2])} samples")
+        for score, value in scores.items():
+            print(f"  {score:28s}{value:8.4f}{seconds[score]:8.2f} s")
+        dci = seconds["dci_disentanglement"]
+        timed = {s.split("_")[0] if s.startswith(("dci", "infomec")) else s: t for s, t in seconds.items()}
+        print(f"  all but DCI {sum(timed.values()) - dci:.1f} s, DCI {dci:.1f} s, all {sum(timed.values()):.1f} s")
+        if expected:
+            print("  the reference: " + ", ".join(f"{k.split('.')[-1]} {v:.4f}" for k, v in expected["arrays"].items()))
+            print(f"  its DCI took {expected['timing_wall_cpu_s']['dci'][1]} CPU seconds, elsewhere")
+        if args.plain:
+            d, c, i, seconds_plain = plain_dci(*four)
+            print(f"  plain DCI: D {d:.4f} C {c:.4f} informativeness {i:.4f}, {seconds_plain:.1f} s, {seconds_plain / dci:.1f} x; "
+                  f"|dD| {abs(d - scores['dci_disentanglement']):.4f} |dC| {abs(c - scores['dci_completeness']):.4f}", flush=True)
+    if args.fresh:
+        model, sprites = checkpoints.load_pretrained("btcvae"), Sprites()
+        images, factors = render(sprites, 10_000, 0)
+        bank = metrics.Bank(latents.encode(model, images)[0], factors)
+        for score in (metrics.beta_vae_score, metrics.factor_vae_score):
+            banks = [score(bank, seed=s) for s in range(3)]
+            fresh = score(lambda x: latents.encode(model, x)[0], sprites, train=1000, test=500)
+            print(f"  {score.__name__}: from a bank {np.mean(banks):.3f} ± {np.ptp(banks) / 2:.3f} (3 seeds, 10,000 / 5,000 groups), "
+                  f"from fresh images {fresh:.3f} (1,000 / 500 groups)")
+
+
+if __name__ == "__main__":
+    main()
