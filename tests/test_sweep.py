@@ -1,0 +1,269 @@
+"""Sweeps: every run once, whatever stops, fails or is killed; and the table that they leave."""
+
+import collections
+import csv
+import importlib.util
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import small_config
+
+from bvae_helpers import checkpoints, plots, sweep, table
+from bvae_helpers.__main__ import main
+from bvae_helpers.config import Config
+
+HERE = Path(__file__).resolve().parent
+TINY = dict(img_size=64, num_images=48, epochs=1, batch_size=16)
+GRID = {"beta": [1.0, 4.0], "seed": [0, 1]}
+
+
+def tiny(save_dir=None, **changes):
+    """A Config whose run takes a blink."""
+    return small_config(save_dir, **{**TINY, **changes})
+
+
+def run_sweep(path, grid=GRID, base=None, **options):
+    return sweep.sweep(base or tiny(), grid, path, **{"device": "cpu", "samples": 300, "progress": False, **options})
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How often each run was begun: (beta, seed) -> times."""
+    times, was = collections.Counter(), sweep.fit
+
+    def fit(model, data, config, **options):
+        times[config.beta, config.seed] += 1
+        return was(model, data, config, **options)
+
+    monkeypatch.setattr(sweep, "fit", fit)
+    return times
+
+
+# What a row says
+
+def test_a_row_has_the_settings_and_what_training_alone_finds(tmp_path):
+    rows = run_sweep(tmp_path / "t.csv", base=tiny(str(tmp_path / "runs")))
+    assert [(row["beta"], row["seed"]) for row in rows] == [(1.0, 0), (1.0, 1), (4.0, 0), (4.0, 1)]
+    assert len({row["key"] for row in rows}) == 4
+    row = rows[2]
+    assert row["loss"] == pytest.approx(row["reconstruction"] + 4 * row["kl"], rel=1e-6)
+    assert 0 <= row["mig"] <= 1 and row["seconds"] > 0 and row["images_per_second"] > 0 and row["epochs"] == 1
+    state = checkpoints.load(tmp_path / "runs" / row["key"] / "final_model.pt")
+    assert state["config"]["beta"] == 4.0 and state["val_loss"] == row["loss"]
+    assert sweep.key_of(Config(**state["config"])) == row["key"]
+    with open(tmp_path / "t.csv", newline="") as file:
+        assert [r["key"] for r in csv.DictReader(file)] == [r["key"] for r in rows]
+
+
+def test_the_key_is_of_the_run_and_not_of_where_it_is_kept():
+    base = tiny()
+    assert sweep.key_of(base) == sweep.key_of(base.replace(save_dir="elsewhere", log_dir="there", log_every=7))
+    others = [base.replace(beta=5.0), base.replace(seed=1), base.replace(epochs=2), base.replace(num_images=49)]
+    assert len({sweep.key_of(config) for config in [base, *others]}) == 5
+
+
+# Each run once
+
+def test_a_stopped_sweep_goes_on_where_it_was(tmp_path, counted, monkeypatch):
+    was = sweep.run_one
+
+    def stopped(config, *args, **options):
+        if (config.beta, config.seed) == (4.0, 0):
+            raise KeyboardInterrupt
+        return was(config, *args, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(sweep, "run_one", stopped)
+        run_sweep(tmp_path / "t.csv")
+    assert len(table.read(tmp_path / "t.csv")) == 2
+    rows = run_sweep(tmp_path / "t.csv")
+    assert len(rows) == 4 and set(counted.values()) == {1} and len(counted) == 4
+    assert run_sweep(tmp_path / "t.csv") == rows and set(counted.values()) == {1}
+    assert len(run_sweep(tmp_path / "t.csv", {"beta": [4.0, 8.0]})) == 2                # only its own rows
+    assert counted[4.0, 0] == 1 and counted[8.0, 0] == 1 and len(table.read(tmp_path / "t.csv")) == 5
+
+
+def test_a_run_under_way_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
+    base, was = tiny(str(tmp_path / "runs"), epochs=3), sweep.fit
+    alone = run_sweep(tmp_path / "alone.csv", {"beta": [2.0]}, base.replace(save_dir=None))[0]
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(sweep, "fit", lambda *args, **options: was(*args, **options, stop_after=4))
+        run_sweep(tmp_path / "t.csv", {"beta": [2.0]}, base)
+    assert checkpoints.load(tmp_path / "runs" / alone["key"] / "last.pt")["step"] == 4
+    row = run_sweep(tmp_path / "t.csv", {"beta": [2.0]}, base)[0]
+    assert {k: row[k] for k in ("key", "loss", "kl", "mig")} == {k: alone[k] for k in ("key", "loss", "kl", "mig")}
+
+
+def test_a_run_that_fails_is_tried_again(tmp_path, counted, monkeypatch):
+    was, left = sweep.run_one, [2]
+
+    def shaky(config, *args, **options):
+        if config.beta == 4.0 and left[0]:
+            left[0] -= 1
+            raise OSError("the disk was away")
+        return was(config, *args, **options)
+
+    monkeypatch.setattr(sweep, "run_one", shaky)
+    assert len(run_sweep(tmp_path / "t.csv")) == 4 and set(counted.values()) == {1}
+    left[0] = 2
+    with pytest.raises(RuntimeError, match="2 of 4 runs failed .the disk was away"):
+        run_sweep(tmp_path / "other.csv", retries=0)
+    assert [row["beta"] for row in table.read(tmp_path / "other.csv")] == [1.0, 1.0]
+    assert len(run_sweep(tmp_path / "other.csv")) == 4
+
+
+def test_what_would_fail_again_is_not_tried_again(tmp_path, counted):
+    with pytest.raises(RuntimeError, match="1 of 2 runs failed .the loss was"):
+        run_sweep(tmp_path / "t.csv", {"lr": [1e-3, 100.0]}, tiny(epochs=40, grad_clip=0.0, log_every=1))
+    assert counted[4.0, 0] == 2 and len(table.read(tmp_path / "t.csv")) == 1
+
+
+def test_errors_come_before_any_run(tmp_path, counted):
+    with pytest.raises(TypeError, match="betta"):
+        run_sweep(tmp_path / "t.csv", {"betta": [1.0]})
+    with pytest.raises(ValueError, match="engine must be process or ray, got 'magic'"):
+        run_sweep(tmp_path / "t.csv", engine="magic")
+    assert not counted and not (tmp_path / "t.csv").exists()
+
+
+# The table
+
+def test_a_table_takes_rows_with_other_columns_and_no_key_twice(tmp_path):
+    path = tmp_path / "t.csv"
+    table.add(path, {"key": "0012", "beta": 1.0, "note": 'a "quoted", word'})
+    table.add(path, {"key": "12e3", "seed": 3})
+    table.add(path, {"key": "0012", "beta": 9.0})
+    assert table.read(path) == [{"key": "0012", "beta": 1.0, "note": 'a "quoted", word', "seed": None},
+                                {"key": "12e3", "beta": None, "note": None, "seed": 3}]
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_failing_write_leaves_the_table_whole(tmp_path, monkeypatch):
+    path = tmp_path / "t.csv"
+    table.add(path, {"key": "a", "beta": 1.0})
+    before = path.read_bytes()
+
+    def full(*args):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
+        patch.setattr(table.os, "fsync", full)
+        table.add(path, {"key": "b", "beta": 2.0})
+    assert path.read_bytes() == before and [p.name for p in tmp_path.glob(".*.part")] == []
+
+
+def test_two_processes_may_write_the_same_table(tmp_path):
+    code = ("import sys; from bvae_helpers import table\n"
+            "for n in range(20): table.add(sys.argv[1], {'key': f'{sys.argv[2]}{n}', 'n': n})")
+    both = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "t.csv"), name], cwd=HERE.parent) for name in "ab"]
+    assert [process.wait(120) for process in both] == [0, 0]
+    keys = sorted(row["key"] for row in table.read(tmp_path / "t.csv"))
+    assert keys == sorted(f"{name}{n}" for name in "ab" for n in range(20))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="needs pyarrow")
+def test_parquet_holds_the_same_rows(tmp_path):
+    import pyarrow.parquet
+    rows = run_sweep(tmp_path / "t.csv")
+    assert pyarrow.parquet.read_table(tmp_path / "t.parquet").to_pylist() == rows
+
+
+# Figures and the command line
+
+def fake_rows(objectives=("beta_vae",), mig=True):
+    return [{"key": f"{o}{b}{s}", "objective": o, "beta": b, "seed": s, "kl": 20 / b + s, "reconstruction": 10 * b,
+             "mig": b / 20 if mig else None, "settings": f'{{"objective": "{o}", "beta": {b}, "seed": {s}}}'}
+            for o in objectives for b in (1.0, 4.0, 16.0) for s in range(3)]
+
+
+def test_the_figure_shows_every_run_and_the_median_over_seeds():
+    figure = plots.tradeoff(fake_rows(("beta_vae", "btcvae")))
+    assert [ax.get_title() for ax in figure.axes] == ["rate: KL, nats", "distortion, nats", "MIG"]
+    median, points = figure.axes[0].lines[:2]
+    assert median.get_ydata() == pytest.approx([21.0, 6.0, 2.25]) and len(points.get_xdata()) == 9
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["objective beta_vae", "objective btcvae"]
+
+
+def test_the_figure_without_mig_and_without_rows():
+    assert len(plots.tradeoff(fake_rows(mig=False)).axes) == 2
+    with pytest.raises(ValueError, match="holds no runs"):
+        plots.tradeoff([])
+
+
+def test_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    command = ["sweep", "--preset", "sprites", "--beta", "1,4", "--seed", "0:2", "--num-images", "48", "--epochs", "1",
+               "--batch-size", "16", "--hidden-dims", "4", "8", "--latent-dim", "3", "--log-dir", "none", "--device", "cpu",
+               "--samples", "300"]
+    main(command)
+    rows = table.read("sweep.csv")
+    assert [(row["beta"], row["seed"]) for row in rows] == [(1.0, 0), (1.0, 1), (4.0, 0), (4.0, 1)]
+    assert "4 runs in sweep.csv" in capsys.readouterr().out and len(list((tmp_path / "checkpoints").iterdir())) == 4
+    main(command)
+    assert table.read("sweep.csv") == rows
+    main(["tradeoff", "sweep.csv", "--out", "figures/t.png"])
+    assert (tmp_path / "figures" / "t.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["sweep", "--seed", "3:3"], "--seed"), (["sweep", "--beta", "1,x"], "--beta"),
+    (["sweep", "--engine", "magic"], "magic"), (["tradeoff", "nothing.csv"], "holds no runs")])
+def test_errors_of_the_command_line(arguments, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and said in error and len(error.splitlines()) == 1
+
+
+# On Ray
+
+def test_ray_is_named_where_it_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ImportError, match="pip install 'ray"):
+        run_sweep(tmp_path / "t.csv", engine="ray")
+
+
+def test_a_cluster_loses_a_node_and_no_run(tmp_path, monkeypatch, capsys):
+    """Two nodes that train, one removed while it does: 12 runs, 12 rows."""
+    ray = pytest.importorskip("ray", reason="needs ray: pip install 'bvae-helpers[sweep]'")
+    from ray.cluster_utils import Cluster
+    monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE.parent), str(HERE)]))
+    path, ended = tmp_path / "t.csv", threading.Event()
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+        ray.init(address=cluster.address, log_to_driver=False)
+        lost = []
+
+        def lose_a_node():
+            while len(table.read(path)) < 3 and not ended.wait(0.2):
+                pass
+            time.sleep(0.5)
+            lost.append(len(table.read(path)))
+            cluster.remove_node(nodes[1], allow_graceful=False)
+
+        saboteur = threading.Thread(target=lose_a_node)
+        saboteur.start()
+        rows = run_sweep(path, {"beta": [1.0, 4.0, 16.0], "seed": range(4)}, tiny(epochs=60), engine="ray")
+        ended.set()
+        saboteur.join()
+        assert 3 <= lost[0] < 12 and sum(node["Alive"] for node in ray.nodes()) == 2
+    finally:
+        ended.set()
+        ray.shutdown()
+        cluster.shutdown()
+    assert "once more" in capsys.readouterr().out                  # the run on the lost node
+    assert len(rows) == 12 and collections.Counter((row["beta"], row["seed"]) for row in table.read(path)) == \
+        {(beta, seed): 1 for beta in (1.0, 4.0, 16.0) for seed in range(4)}
+    here = run_sweep(tmp_path / "here.csv", {"beta": [4.0], "seed": [2]}, tiny(epochs=60))[0]
+    there = next(row for row in rows if row["key"] == here["key"])
+    assert np.array([there["loss"], there["kl"]]) == pytest.approx(np.array([here["loss"], here["kl"]]), rel=1e-4)
