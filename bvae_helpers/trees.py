@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 ROUNDS, DEPTH, RATE = 100, 3, 0.1
-BLOCKS, SEARCHED = 256, 32
+BLOCKS, SEARCHED = 512, 32
 NO_GAIN = 1e-8                # below this a reduction of the squared error is the rounding of float32
 
 
@@ -24,8 +24,9 @@ class Latents:
     def __init__(self, codes):
         columns = [np.unique(column, return_inverse=True) for column in codes.T]
         self.edges = [(values[:-1] + values[1:]) / 2 for values, _ in columns]      # every cut there is
-        self.ranks = torch.from_numpy(np.stack([rank for _, rank in columns])).int()  # (D, N)
-        d, n = self.ranks.shape
+        d, n = codes.T.shape
+        self.kind = torch.int16 if n < 2 ** 15 - 1 else torch.int32                   # of ranks: the smaller the faster
+        self.ranks = torch.from_numpy(np.stack([rank for _, rank in columns])).to(self.kind)   # (D, N)
         width = -(-n // BLOCKS)
         blocks = -(-n // width)
         pad = torch.full((d, blocks * width - n), n)                                # sample N stands for none
@@ -39,8 +40,8 @@ class Latents:
             torch.arange(d * blocks).repeat_interleave(width).view(d, -1)))[:, :n]     # (D, N)
 
     def rank(self, codes):
-        """Where other codes (N, D) lie among these: the number of edges below each, int (D, N)."""
-        return torch.from_numpy(np.stack([np.searchsorted(e, column) for e, column in zip(self.edges, codes.T)])).int()
+        """Where other codes (N, D) lie among these: the number of edges below each, whole numbers (D, N)."""
+        return torch.from_numpy(np.stack([np.searchsorted(e, column) for e, column in zip(self.edges, codes.T)])).to(self.kind)
 
     def sums(self, columns):
         """Sums of columns (N + 1, M) over the samples of each block of each latent -> (D, B, M)."""
@@ -51,8 +52,8 @@ class Latents:
 def gain(left, n_left, total, n):
     """How much a cut reduces the squared error, from the sum and the number of residuals on its left and in all."""
     n_right = n - n_left
-    gap = left / n_left.clamp_min(1) - (total - left) / n_right.clamp_min(1)        # between the two means
-    return gap.square_().mul_(n_left).mul_(n_right).div_(n.clamp_min(1))            # 0 where a side is empty
+    excess = torch.addcmul(left, n_left, total / n.clamp_min(1), value=-1)          # over what the mean of all would give
+    return excess.square_().div_((n_left * n_right).clamp_min_(1)).mul_(n)          # 0 where a side is empty
 
 
 def positives(latents, y, residual, node, shape):
@@ -76,24 +77,25 @@ def best_cuts(latents, y, sums, counts, residual, node):
                          gain(before + sums - rich, n_before + counts - n_rich, total, n)).flatten(0, 1)   # or the right
     block = most.topk(min(SEARCHED, len(most)), dim=0).indices.t()                   # (M, T)
     k = torch.arange(len(total)) % len(residual)
-    p = torch.arange(len(total)) // len(residual)
+    p = (torch.arange(len(total)) // len(residual)).byte()
     samples = latents.samples[block]                                                 # (M, T, W)
     flat = samples + (k * residual.shape[1])[:, None, None]
-    inside = node.view(-1)[flat] == p[:, None, None]
+    inside = (node.view(-1)[flat] == p[:, None, None]).float()
     before, n_before = (x.flatten(0, 1).t().gather(1, block)[..., None] for x in (before, n_before))
-    fine = gain(before + (residual.view(-1)[flat] * inside).cumsum(2), n_before + inside.cumsum(2, dtype=torch.float32),
+    fine = gain(before + (residual.view(-1)[flat] * inside).cumsum(2), n_before + inside.cumsum(2),
                 total[:, None, None], n[:, None, None])
     best, place = (fine * latents.cuttable[block]).flatten(1).max(1)
     width, found = samples.shape[2], block.gather(1, place[:, None] // samples.shape[2])[:, 0]
-    rank = torch.where(best > NO_GAIN, latents.sorted[found, place % width], residual.shape[1])
-    return tuple(x.view(-1, len(residual)) for x in (found // latents.blocks, rank.int(), best * (best > NO_GAIN)))
+    rank = torch.where(best > NO_GAIN, latents.sorted[found, place % width].long(), residual.shape[1])
+    return tuple(x.view(-1, len(residual)) for x in (found // latents.blocks, rank.to(latents.kind), best * (best > NO_GAIN)))
 
 
 def step(ranks, node, latent, cut):
     """One level down: the node every sample is in, uint8 (K, N), 0..P-1 -> 0..2P-1; the right child of p is P + p."""
     below = node.clone()
     for p in range(len(latent)):
-        below += len(latent) * ((node == p) & (ranks[latent[p]] > cut[p, :, None]))
+        right = (node == p) & (ranks[latent[p]] > cut[p, :, None])
+        below.add_(right.view(torch.uint8), alpha=len(latent))
     return below
 
 
@@ -127,7 +129,7 @@ class BoostedTrees:
         self.classes, y = np.unique(labels, return_inverse=True)
         self.latents = latents = Latents(codes)
         y = torch.from_numpy(y)
-        target, gains = torch.nn.functional.one_hot(y).t().double(), torch.zeros(codes.shape[1]).double()
+        target, gains = torch.nn.functional.one_hot(y).t().float(), torch.zeros(codes.shape[1]).double()
         residual, ones = torch.zeros(len(target), len(y) + 1), torch.ones(len(y) + 1, 1)
         ones[-1] = 0
         counts = latents.sums(ones).expand(-1, -1, len(self.classes))
@@ -137,9 +139,9 @@ class BoostedTrees:
             p = scores.softmax(0)
             residual[:, :-1] = target - p
             splits, node = grow(latents, y, counts, residual, gains)
-            node, zero = node.long(), torch.zeros(len(p), 2 ** DEPTH, dtype=p.dtype)
-            slope, curvature = (zero.scatter_add(1, node, of) for of in (target - p, p * (1 - p)))
-            leaves = torch.where(curvature > 1e-150, RATE * (1 - 1 / len(p)) * slope / curvature, 0)
+            node, zero = node.long(), torch.zeros(len(p), 2 ** DEPTH)
+            slope, curvature = (zero.scatter_add(1, node, of) for of in (residual[:, :-1], p * (1 - p)))
+            leaves = torch.where(curvature > 1e-30, RATE * (1 - 1 / len(p)) * slope / curvature, 0)
             scores = scores + leaves.gather(1, node)
             self.rounds.append((splits, leaves))
         self.importances = (gains / gains.sum().clamp_min(1e-300)).numpy()
