@@ -21,6 +21,8 @@ from .faces import CartoonFaces
 from .images import ImageFolder
 from .sprites import FACTOR_NAMES, FACTOR_SIZES, Sprites, check_factors
 
+LARGEST_LATTICE = 1_000_000        # images rendered when no number is given: 4 to 12 GB
+
 
 def factors_of(index, sizes):
     """Position in the full lattice -> integer classes: (N,) -> (N, K). The last factor moves fastest."""
@@ -150,10 +152,14 @@ def image_of(item):
 def render(data, n=None, seed=0):
     """``n`` images of data with known factors (default: the full lattice) -> images, factors (N, K).
 
-    Fewer than all are drawn with ``sample_factors`` from ``seed``.
+    Fewer than all are drawn with ``sample_factors`` from ``seed``. Raises ValueError where all are
+    more than ``LARGEST_LATTICE``.
     """
-    if n is None or n >= math.prod(data.factor_sizes):
-        factors = factors_of(torch.arange(math.prod(data.factor_sizes)), data.factor_sizes)
+    lattice = math.prod(data.factor_sizes)
+    if n is None and lattice > LARGEST_LATTICE:
+        raise ValueError(f"all {lattice:,} images of this data are too many to hold: give a number (in a Config, num_images)")
+    if n is None or n >= lattice:
+        factors = factors_of(torch.arange(lattice), data.factor_sizes)
     else:
         factors = data.sample_factors(n, torch.Generator().manual_seed(seed))
     return data.images(factors), factors

@@ -26,10 +26,10 @@ def rgb(*colours):
 
 # Every factor: what its classes stand for. Neighbours look alike: hues follow the rainbow, the rest grows.
 VALUES = {
-    "background": rgb("f7b7c3", "f9c9a8", "f7e0a0", "d6e8a4", "aee3b8", "a4dfe0", "aacbf2", "c5b8f0"),
+    "background": rgb("f6a6b8", "f9be94", "f6dc88", "c8e48c", "92dcaa", "86d2de", "94b4f0", "bda2ee"),
     "skin": rgb("ffe0cb", "f8caa8", "e6ac83", "c98a60", "a1683f", "79492c"),
     "hair_colour": rgb("f6d878", "e3a23f", "c46a2b", "8f4526", "5a3023", "2b2029"),
-    "hair_length": torch.linspace(30.0, 62.0, 6),             # where it ends, y in units
+    "hair_length": torch.linspace(33.0, 63.0, 6),             # where it ends, y in units
     "eyes": torch.linspace(0.35, 1.0, 5),                     # how far they are open
     "gaze": torch.linspace(-1.0, 1.0, 5),                     # of the irises' reach; > 0 is to the right of the image
     "brows": torch.linspace(-1.0, 1.0, 5),                    # angry to worried
@@ -38,7 +38,7 @@ VALUES = {
 }
 FACTOR_NAMES = tuple(VALUES)
 FACTOR_SIZES = tuple(len(values) for values in VALUES.values())
-WHITE, INK, IRIS, LIPS = rgb("fffdf8", "2a1e2b", "3f7f93", "a8434f")
+WHITE, INK, IRIS, LIPS = rgb("fffdf8", "2a1e2b", "3f7f93", "c0354a")
 MOUTH, BLUSH, SHIRT, COLLAR = rgb("7d2233", "ffbfbc", "3f5f8c", "f4efe2")
 
 # What CelebA's annotators would tick, under its names where it has one: a factor, and the classes that count
@@ -65,8 +65,8 @@ def paint_behind(canvas, v):
         window = (10, 32, 22, 46) if side < 0 else (42, 32, 54, 46)
         canvas.paint(window, ellipse(x, 39, 3.4, 4.6), v["skin"] * 0.95)
         canvas.paint(window, ellipse(x, 39.2, 1.6, 2.8), v["skin"] * 0.8)
-    long = (v["hair_length"] - VALUES["hair_length"][0]) / 32
-    canvas.paint((8, 22, 56, 64), box(32, 19.5 + 2.5 * long, 22, v["hair_length"], 8), v["hair_colour"] * 0.82)
+    long = (v["hair_length"] - VALUES["hair_length"][0]) / 30
+    canvas.paint((8, 22, 56, 64), box(32, 19.5 + 2.5 * long, 22, v["hair_length"], 6), v["hair_colour"] * 0.82)
     canvas.paint((21, 53, 43, 64), ellipse(32, 57.5, 8.5, 4.5), COLLAR)
     canvas.paint((25, 46, 39, 62), box(32, 5.5, 42, 60.5, 5), v["skin"] * 0.86)
 
@@ -100,20 +100,19 @@ def paint_eyes(canvas, v):
 def paint_mouth(canvas, v):
     """A line that bends from a frown to a smile, and opens as it laughs."""
     x, width = on_head(0.0, v["turn"], 14)
-    half, laugh = (6.0 + 1.2 * v["smile"]) * width, v["smile"].clamp_min(0)
-    corner = 47.5 - 1.2 * v["smile"]
-    mouth = lens(x, half, corner, 2.6 * v["smile"], 2.6 * v["smile"] + 6 * laugh)
-    canvas.paint((16, 42, 48, 56), stroke(x, corner + 2.6 * v["smile"], half, -2.6 * v["smile"], 0.0, 0.9), LIPS)
-    canvas.paint((16, 42, 48, 56), mouth, MOUTH)
-    teeth = lens(x, half - 1, corner, 2.6 * v["smile"], 2.6 * v["smile"] + 3.2 * laugh)
-    canvas.paint((16, 42, 48, 56), teeth, WHITE)
+    half, laugh = (6.8 + 1.2 * v["smile"]) * width, v["smile"].clamp_min(0).sqrt()
+    bend = 3.2 * v["smile"]
+    window = (15, 41, 49, 57)
+    canvas.paint(window, stroke(x, 47.3, half, -bend, 0.0, 1.1), LIPS)
+    canvas.paint(window, lens(x, half, 47.3 - bend, bend, bend + 5.5 * laugh), MOUTH)
+    canvas.paint(window, lens(x, half - 1, 47.3 - bend, bend, bend + 3.4 * laugh), WHITE)
 
 
 def paint_hair(canvas, v):
     """The hair over the forehead, its gloss, and the brows."""
     x = 32 + 3 * v["sway"]
     cap = ellipse(32, 30.5, 19.5, 22)
-    brim = both(cap, outside(ellipse(x, 41, 15.2, 19.5)), lambda x, y: y - 42)
+    brim = both(cap, outside(ellipse(x, 41, 15.2, 19.5)), lambda x, y: y - 38)
     canvas.paint((11, 7, 53, 44), brim, v["hair_colour"])
     canvas.paint((11, 7, 53, 30), both(cap, ellipse(x - 9, 15.5, 17, 9.5)), v["hair_colour"])
     canvas.paint((20, 4, 50, 16), ellipse(33, 12, 12, 5.2), v["hair_colour"])
@@ -121,8 +120,8 @@ def paint_hair(canvas, v):
     canvas.paint((16, 9, 48, 20), gloss, v["hair_colour"] * 0.6 + 0.4, 0.7, soft=1.6)
     for side in (-1, 1):                                   # brows are drawn over the hair, as cartoonists do
         x, width = on_head(side * math.radians(27), v["turn"], 16.5)
-        brow = stroke(x + side * 0.3, 26.5, 4.6 * width, 1.1, side * 2.2 * v["brows"], 1.05)
-        canvas.paint((12, 20, 40, 33) if side < 0 else (24, 20, 52, 33), brow, v["hair_colour"] * 0.62)
+        brow = stroke(x + side * 0.3, 26.5, 5.0 * width, 1.1, side * 2.8 * v["brows"], 1.3)
+        canvas.paint((12, 20, 40, 33) if side < 0 else (24, 20, 52, 33), brow, v["hair_colour"] * 0.5)
 
 
 def factor_values(factors):
@@ -150,8 +149,8 @@ class CartoonFaces:
     factor_sizes = FACTOR_SIZES
 
     def __init__(self, device="cpu", img_size=64):
-        if img_size < 8:
-            raise ValueError(f"img_size must be 8 or more, got {img_size}: a smaller face is no face")
+        if img_size < 16:
+            raise ValueError(f"img_size must be 16 or more, got {img_size}: a smaller face is no face")
         self.device, self.img_size = torch.device(device), img_size
 
     def __len__(self):
