@@ -75,8 +75,8 @@ def main():
             print(f"  its DCI took {expected['timing_wall_cpu_s']['dci'][1]} CPU seconds, elsewhere")
         if args.plain:
             d, c, i, seconds_plain = plain_dci(*four)
-            print(f"  plain DCI: D {d:.4f} C {c:.4f} informativeness {i:.4f}, {seconds_plain:.1f} s, {seconds_plain / dci:.1f} x; "
-                  f"|dD| {abs(d - scores['dci_disentanglement']):.4f} |dC| {abs(c - scores['dci_completeness']):.4f}", flush=True)
+            print(f"  plain DCI: D {d:.4f} C {c:.4f} informativeness {i:.4f}, {seconds_plain:.1f} s, "
+                  f"{seconds_plain / dci:.1f} x; |dD| {abs(d - scores['dci_disentanglement']):.4f} |dC| {abs(c - scores['dci_completeness']):.4f}", flush=True)
     if args.fresh:
         model, sprites = checkpoints.load_pretrained("btcvae"), Sprites()
         images, factors = render(sprites, 10_000, 0)
@@ -84,8 +84,8 @@ def main():
         for score in (metrics.beta_vae_score, metrics.factor_vae_score):
             banks = [score(bank, seed=s) for s in range(3)]
             fresh = score(lambda x: latents.encode(model, x)[0], sprites, train=1000, test=500)
-            print(f"  {score.__name__}: from a bank {np.mean(banks):.3f} ± {np.ptp(banks) / 2:.3f} (3 seeds, 10,000 / 5,000 groups), "
-                  f"from fresh images {fresh:.3f} (1,000 / 500 groups)")
+            print(f"  {score.__name__}: from a bank {np.mean(banks):.3f} ± {np.ptp(banks) / 2:.3f} "
+                  f"(3 seeds, 10,000 / 5,000 groups), from fresh images {fresh:.3f} (1,000 / 500 groups)")
 
 
 if __name__ == "__main__":

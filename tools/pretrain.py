@@ -35,7 +35,7 @@ RECIPES = {
 EVALUATION_SEEDS = (100, 101, 102)      # none of them is a training seed
 SAMPLES = 6_000
 PROTOCOL = (f"{SAMPLES:,} sprites drawn afresh for each evaluation seed, mean codes, disentanglement_lib's protocols; "
-            "SAP trained on 4,000 and tested on 2,000 of them, DCI on 1,000 and 500, FactorVAE on draws of its own")
+            "SAP trained on 4,000 and tested on 2,000 of them, DCI on 1,000 and 500, FactorVAE in groups drawn from all")
 
 
 def disentanglement(model, mu, factors, seed):
@@ -45,7 +45,7 @@ def disentanglement(model, mu, factors, seed):
     return {"mig": metrics.mig(mu, factors), "sap": metrics.sap(mu[train], factors[train], mu[test], factors[test]),
             "modularity": metrics.modularity(mu, factors),
             "dci_disentanglement": dci["disentanglement"], "dci_completeness": dci["completeness"],
-            "factor_vae": metrics.factor_vae_score(lambda images: latents.encode(model, images)[0], Sprites(), seed=seed)}
+            "factor_vae": metrics.factor_vae_score(metrics.Bank(mu, factors), seed=seed)}
 
 
 def scores(model, config, seed):
@@ -61,21 +61,36 @@ def scores(model, config, seed):
             "mutual_information": metrics.mutual_information(mu, factors).tolist()}
 
 
+def scored(model, config):
+    """The part of a card that says how well the model does."""
+    rows = [scores(model, config, seed) for seed in EVALUATION_SEEDS]
+    return {"evaluation": f"{PROTOCOL}; seeds {', '.join(map(str, EVALUATION_SEEDS))}",
+            "scores": {k: np.mean([r[k] for r in rows], axis=0).round(4).tolist() for k in rows[0]},
+            "range_over_evaluation_seeds": {k: float(np.ptp([r[k] for r in rows]).round(4)) for k in rows[0]
+                                            if np.ndim(rows[0][k]) == 0}}
+
+
 def card(name, model, state, others):
     """What the model is and scores, as plain values."""
     config = Config(**state["config"])
-    rows = [scores(model, config, seed) for seed in EVALUATION_SEEDS]
-    mean = {k: np.mean([r[k] for r in rows], axis=0).round(4).tolist() for k in rows[0]}
-    spread = {k: float(np.ptp([r[k] for r in rows]).round(4)) for k in rows[0] if np.ndim(rows[0][k]) == 0}
     return {
         "name": name, "data": f"{config.num_images:,} of the 737,280 procedural sprites, drawn with seed {config.seed}",
         "parameters": count_parameters(model), "weights": "float16", "steps": state["step"], "epochs": state["epoch"],
         "seed": config.seed, "training_minutes": round(state["seconds"] / 60, 1), "torch": torch.__version__,
-        "config": {**config.to_dict(), "save_dir": None, "log_dir": None},
-        "factor_names": list(Sprites.factor_names),
-        "evaluation": f"{PROTOCOL}; seeds {', '.join(map(str, EVALUATION_SEEDS))}",
-        "scores": mean, "range_over_evaluation_seeds": spread, "other_training_seeds": others,
+        "config": {**config.to_dict(), "save_dir": None, "log_dir": None}, "factor_names": list(Sprites.factor_names),
+        **scored(model, config), "other_training_seeds": others,
     }
+
+
+def rescore(name):
+    """Score the weights that are published again, and write their card anew."""
+    model = checkpoints.load_pretrained(name)
+    write(checkpoints.PRETRAINED / f"{name}.json", {**model.card, **scored(model, Config(**model.card["config"]))})
+
+
+def write(path, made):
+    path.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps({k: v for k, v in made["scores"].items() if np.ndim(v) == 0}))
 
 
 def publish(name, folder, others):
@@ -85,9 +100,7 @@ def publish(name, folder, others):
     config = {**state["config"], "save_dir": None, "log_dir": None}
     weights = {k: v.half() if v.is_floating_point() else v for k, v in state["model_state_dict"].items()}
     checkpoints.save({"model_state_dict": weights, "config": config}, target)
-    made = card(name, checkpoints.load_model(target), state, others)
-    target.with_suffix(".json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps({k: made[k] for k in ("name", "steps", "training_minutes")}), json.dumps(made["scores"]["mig"]))
+    write(target.with_suffix(".json"), card(name, checkpoints.load_model(target), state, others))
 
 
 def main():
@@ -98,12 +111,16 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path, help="checkpoints (default: checkpoints/pretrain/<name>-<seed>)")
     parser.add_argument("--publish-only", action="store_true", help="do not train: publish the newest checkpoint")
     parser.add_argument("--score-only", action="store_true", help="only print the scores of the newest checkpoint")
+    parser.add_argument("--rescore", action="store_true", help="do not train: score the published weights again")
     parser.add_argument("--other-seeds", default="{}", help="JSON: what other training seeds scored, for the card")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
     folder = args.folder or ROOT / "checkpoints" / "pretrain" / f"{args.name}-{args.seed}"
     config = Config.sprites(**RECIPES[args.name], seed=args.seed, save_dir=str(folder), log_dir=None)
+    if args.rescore:
+        rescore(args.name)
+        return
     if args.score_only:
         print(json.dumps(scores(checkpoints.load_model(folder / "last.pt"), config, EVALUATION_SEEDS[0])))
         return
