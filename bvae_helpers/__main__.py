@@ -27,6 +27,7 @@ EVALUATE = """Print the parts of a model's loss and, where the causes of the ima
 The images: fresh draws where the causes are known, else those the run kept for validation.
 
   python -m bvae_helpers evaluate btcvae
+  python -m bvae_helpers evaluate btcvae --scores --images 15000
   python -m bvae_helpers evaluate checkpoints/best_model.pt"""
 TRAVERSE = """Draw what each latent does, into a PNG: originals, reconstructions, one row a latent.
 
@@ -83,6 +84,8 @@ def make_parser():
                           "a dSprites .npz or a 3D Shapes .h5")
         made.add_argument("--images", type=int, default=count, metavar="N", help="look at so many images (default %(default)s)")
         made.add_argument("--seed", type=int, default=100, help="of the images and the noise (default %(default)s)")
+        if name == "evaluate":
+            made.add_argument("--scores", action="store_true", help="all scores of disentanglement, over three seeds (minutes)")
         if name == "traverse":
             made.add_argument("--out", default="traversal.png", metavar="FILE", help="picture to write (default %(default)s)")
             made.add_argument("--steps", type=int, default=9, metavar="K", help="images in a row (default %(default)s)")
@@ -166,7 +169,7 @@ def loss_terms(model, images, config):
 
 def run_evaluate(args):
     model = load_model(args.model, args.device)
-    images, _, factors = images_to_measure(args, model.config)
+    images, data, factors = images_to_measure(args, model.config)
     torch.manual_seed(args.seed)
     terms = loss_terms(model, images, model.config)
     per_latent = terms.pop("kl_per_latent")
@@ -179,6 +182,11 @@ def run_evaluate(args):
     print("  " + "  ".join(f"z{d} {per_latent[d]:.2f}" for d in order))
     if factors is not None:
         print(f"MIG {metrics.mig(mu, factors):.3f}")
+    if args.scores:
+        if factors is None:
+            raise ValueError("--scores compares latents with the causes of the images, and these are not known here")
+        train = 2 * args.images // 3
+        metrics.evaluate(model, data, tuple(args.seed + k for k in range(3)), train, args.images - train)
 
 
 def run_traverse(args):

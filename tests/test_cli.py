@@ -114,6 +114,13 @@ def test_evaluate_a_checkpoint(trained, capsys):
     assert value["reconstruction"] > 100 and 0 <= value["MIG"] <= 1
 
 
+def test_evaluate_with_all_scores(trained, capsys):
+    main(["evaluate", trained, "--images", "150", "--device", "cpu", "--scores"])
+    said = capsys.readouterr().out
+    for score in ("beta_vae", "factor_vae", "dci_disentanglement", "infomec_modularity", "evaluation seeds 100, 101, 102"):
+        assert score in said
+
+
 def test_evaluate_a_pretrained_model_agrees_with_its_card(capsys):
     name = checkpoints.pretrained_names()[0]
     main(["evaluate", name, "--images", "1000", "--device", "cpu"])
