@@ -21,7 +21,7 @@ from sklearn.ensemble import GradientBoostingClassifier  # noqa: E402
 
 from bvae_helpers import checkpoints, latents, metrics  # noqa: E402
 from bvae_helpers.data import render  # noqa: E402
-from bvae_helpers.scores import concentration  # noqa: E402
+from bvae_helpers.predictors import concentration  # noqa: E402
 from bvae_helpers.sprites import Sprites  # noqa: E402
 
 
@@ -75,8 +75,9 @@ def main():
             print(f"  its DCI took {expected['timing_wall_cpu_s']['dci'][1]} CPU seconds, elsewhere")
         if args.plain:
             d, c, i, seconds_plain = plain_dci(*four)
-            print(f"  plain DCI: D {d:.4f} C {c:.4f} informativeness {i:.4f}, {seconds_plain:.1f} s, "
-                  f"{seconds_plain / dci:.1f} x; |dD| {abs(d - scores['dci_disentanglement']):.4f} |dC| {abs(c - scores['dci_completeness']):.4f}", flush=True)
+            gaps = abs(d - scores["dci_disentanglement"]), abs(c - scores["dci_completeness"])
+            print(f"  plain DCI: D {d:.4f} C {c:.4f} informativeness {i:.4f}, {seconds_plain:.1f} s, {seconds_plain / dci:.1f} x; "
+                  f"|dD| {gaps[0]:.4f} |dC| {gaps[1]:.4f}", flush=True)
     if args.fresh:
         model, sprites = checkpoints.load_pretrained("btcvae"), Sprites()
         images, factors = render(sprites, 10_000, 0)

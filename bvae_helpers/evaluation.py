@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from . import latents as L
+from . import predictors as P
 from . import scores as S
 from .data import render, to_batch
 from .infomec import infomec
@@ -64,9 +65,9 @@ def score_codes(codes_train, factors_train, codes_test, factors_test, seed=0, dc
     bank = Bank(*four[:2])
     ways = {
         "beta_vae": lambda: beta_vae_score(bank, seed=seed), "factor_vae": lambda: factor_vae_score(bank, seed=seed),
-        "mig": lambda: S.mig(*four[:2]), "sap": lambda: S.sap(*four), "modularity": lambda: S.modularity(*four[:2]),
-        "explicitness": lambda: S.explicitness(*four), "irs": lambda: S.irs(*four[:2]),
-        "infomec": lambda: infomec(*four[:2], seed=seed), "dci": lambda: S.dci(*four, seed=seed),
+        "mig": lambda: S.mig(*four[:2]), "sap": lambda: P.sap(*four), "modularity": lambda: S.modularity(*four[:2]),
+        "explicitness": lambda: P.explicitness(*four), "irs": lambda: S.irs(*four[:2]),
+        "infomec": lambda: infomec(*four[:2], seed=seed), "dci": lambda: P.dci(*four, seed=seed),
         "gaussian_total_correlation": lambda: S.gaussian_total_correlation(four[0]),
         "active_units": lambda: S.active_units(four[0])}
     if not dci:

@@ -10,19 +10,16 @@ from .evaluation import baselines, evaluate, score_codes
 from .infomec import infomec
 from .latents import kl_per_latent
 from .paired import Bank, beta_vae_score, factor_vae_score
+from .predictors import dci, explicitness, importances, sap
 from .scores import (
     active_units,
-    dci,
     discretize,
     entropy,
-    explicitness,
     gaussian_total_correlation,
-    importances,
     irs,
     mig,
     modularity,
     mutual_information,
-    sap,
 )
 from .udr import udr
 

@@ -4,16 +4,28 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from .scores import check_arrays, fitted
+from . import latents
+from .arrays import check_arrays, check_codes
+from .predictors import fitted
 
 TOGETHER = 50          # groups encoded at a time
+
+
+def encoder(encode):
+    """``encode`` itself, a function from images to codes (n, D); of a model, the means of its latents."""
+    if isinstance(encode, torch.nn.Module):
+        return lambda images: latents.encode(encode, images)[0]
+    return encode
 
 
 class Fresh:
     """Images drawn anew for every group: the papers' protocol. A draw is an array of factors (n, K)."""
 
     def __init__(self, encode, data):
-        self.encode, self.data, self.factors = encode, data, len(data.factor_names)
+        missing = [name for name in ("factor_sizes", "sample_factors", "images") if not hasattr(data, name)]
+        if missing:
+            raise TypeError(f"data must know its factors, and {type(data).__name__} has no {' and no '.join(missing)}")
+        self.encode, self.data, self.factors = encoder(encode), data, len(data.factor_sizes)
 
     def draw(self, n, generator):
         return self.data.sample_factors(n, generator)
@@ -25,7 +37,10 @@ class Fresh:
         return other
 
     def codes(self, draw):
-        return np.asarray(self.encode(self.data.images(draw)), dtype=np.float64)
+        codes = check_codes(self.encode(self.data.images(draw)))
+        if len(codes) != len(draw):
+            raise ValueError(f"encode must give one code for each image, got {len(codes)} for {len(draw)}")
+        return codes
 
 
 class Bank:
@@ -35,7 +50,7 @@ class Bank:
     """
 
     def __init__(self, codes, factors):
-        self.stored, values = check_arrays(codes, factors, bins=1)
+        self.stored, values = check_arrays(codes, factors)
         self.factors, self.columns = values.shape[1], []
         for v in values.T:
             number, count = np.unique(v, return_inverse=True, return_counts=True)[1:]
@@ -75,11 +90,12 @@ def differences(source, points, size, generator):
 
 
 def beta_vae_score(encode, data=None, seed=0, train=10_000, test=5_000, size=64):
-    """BetaVAE score, 0 to 1. Higgins et al. 2017, section 3: which factor did a batch of pairs share?
+    """BetaVAE score, 1/K to 1. Higgins et al. 2017, section 3: which factor did a batch of pairs share?
 
-    A logistic regression tells it from mean |z1 - z2|; its accuracy on new batches. 1 for any code with
-    a latent that stands still when a factor does; too easy: many poor models score 1. ``encode``: images ->
-    codes (n, D), with ``data`` that draws the images; or a ``Bank``, without.
+    A logistic regression tells it from mean |z1 - z2|; its accuracy on new batches. Rewards codes in which something
+    stands still when a factor does; a guess is right once in K. It is too easy: rotated codes and many poor models
+    score 1. ``encode``: a model, or a function from images to codes (n, D), with ``data`` that draws the images; or
+    a ``Bank``, without.
     """
     source, generator = source_of(encode, data), torch.Generator().manual_seed(seed)
     x, y = differences(source, train, size, generator)
@@ -105,11 +121,12 @@ def majority_accuracy(train, test):
 
 
 def factor_vae_score(encode, data=None, seed=0, train=10_000, test=5_000, size=64, samples=10_000, threshold=0.05):
-    """FactorVAE score, 0 to 1. Kim & Mnih 2018, section 4: which latent stands still when a factor does?
+    """FactorVAE score, 1/K to 1, or 0. Kim & Mnih 2018, section 4: which latent stands still when a factor does?
 
-    In batches that share a factor, the latent of least relative variance votes for it; the accuracy of the
-    majority vote on new batches. Latents with a standard deviation below ``threshold`` have no vote; 0 if none
-    has. It does not see a factor spread over several latents. Arguments as for ``beta_vae_score``.
+    In batches that share a factor, the latent of least variance, in units of its variance everywhere, votes for it;
+    the accuracy of the majority vote on new batches. Latents with a standard deviation below ``threshold`` have no
+    vote; 0 if none has. Rewards a latent for every factor. It does not see what else a latent holds, nor
+    a factor that is spread over several. Arguments as for ``beta_vae_score``.
     """
     source, generator = source_of(encode, data), torch.Generator().manual_seed(seed)
     parts = [source.codes(source.draw(min(1000, samples), generator)) for _ in range(-(-samples // 1000))]
