@@ -26,11 +26,10 @@ from pretrain import EVALUATION_SEEDS, PROTOCOL, RECIPES, SAMPLES, scores  # noq
 
 from bvae_helpers import checkpoints, latents, machine, metrics  # noqa: E402
 from bvae_helpers.config import Config  # noqa: E402
-from bvae_helpers.data import as_images, render, to_batch  # noqa: E402
+from bvae_helpers.data import as_images, load_data, render, to_batch  # noqa: E402
 from bvae_helpers.losses import beta_at  # noqa: E402
 from bvae_helpers.model import BetaVAE  # noqa: E402
 from bvae_helpers.run import Run  # noqa: E402
-from bvae_helpers.sprites import Sprites  # noqa: E402
 from bvae_helpers.training import fit, train_step  # noqa: E402
 
 # Sprites of our geometry, 10 latents, the same network; the best published dSprites weights we know, by PROTOCOL.
@@ -40,7 +39,7 @@ PUBLISHED = {"vae": (25.09, .101, .055, .834, .102, .089), "beta4": (15.27, .153
              "annealed": (25.02, .286, .019, .831, .264, .312), "factorvae": (21.86, .178, .057, .794, .163, .162),
              "btcvae": (13.51, .137, .039, .841, .263, .265)}
 GOAL = 0.30             # the MIG whose time is asked for
-CURVE_SEED = 99         # of the sprites for the curve; the final scores have others
+CURVE_SEED = 99         # of the images for the curve; the final scores have others
 
 
 # Training within a budget
@@ -59,7 +58,7 @@ def within(config, steps):
 def steps_per_minute(config, steps=30):
     """The rate of training on this machine now, from ``steps`` steps of a model that is thrown away."""
     machine.keep_memory()
-    images = as_images(Sprites(), 4 * config.batch_size, config.seed)
+    images = as_images(load_data(config), 4 * config.batch_size, config.seed)
     run = Run(BetaVAE.from_config(config), images, config)
     x = to_batch(images.take(torch.arange(config.batch_size)), run.device)
     for step in range(-5, steps):
@@ -81,7 +80,8 @@ def point(model, state, pictures, factors):
 
 def curve(config, points):
     """Train, scoring some ``points`` times -> the trained model, and the curve, a list of rows."""
-    images, scored = as_images(Sprites(), config.num_images, config.seed), render(Sprites(), SAMPLES, CURVE_SEED)
+    data = load_data(config)
+    images, scored = as_images(data, config.num_images, config.seed), render(data, SAMPLES, CURVE_SEED)
     torch.manual_seed(config.seed)
     model, last = BetaVAE.from_config(config), checkpoints.folder(config.save_dir) / "last.pt"
     kept = last.with_name("curve.json")

@@ -18,10 +18,9 @@ import torch  # noqa: E402
 
 from bvae_helpers import checkpoints, latents, metrics  # noqa: E402
 from bvae_helpers.config import Config  # noqa: E402
-from bvae_helpers.data import render  # noqa: E402
+from bvae_helpers.data import load_data, render  # noqa: E402
 from bvae_helpers.losses import RECONSTRUCTIONS  # noqa: E402
 from bvae_helpers.model import BetaVAE, count_parameters  # noqa: E402
-from bvae_helpers.sprites import Sprites  # noqa: E402
 from bvae_helpers.training import fit  # noqa: E402
 
 COMMON = dict(num_images=200_000, val_fraction=0.05, batch_size=64, lr=1e-3, lr_schedule="cosine")
@@ -34,12 +33,12 @@ RECIPES = {
 }
 EVALUATION_SEEDS = (100, 101, 102)      # none of them is a training seed
 SAMPLES = 6_000
-PROTOCOL = (f"{SAMPLES:,} sprites drawn afresh for each evaluation seed, mean codes, disentanglement_lib's protocols; "
+PROTOCOL = (f"{SAMPLES:,} images drawn afresh for each evaluation seed, mean codes, disentanglement_lib's protocols; "
             "SAP trained on 4,000 and tested on 2,000 of them, DCI on 1,000 and 500, FactorVAE in groups drawn from all")
 
 
 def disentanglement(model, mu, factors, seed):
-    """Scores of codes ``mu`` (N, D) of sprites with ``factors`` (N, K), by ``PROTOCOL``: name -> number."""
+    """Scores of codes ``mu`` (N, D) of images with ``factors`` (N, K), by ``PROTOCOL``: name -> number."""
     train, test = slice(0, 4000), slice(4000, None)
     dci = metrics.dci(mu[:1000], factors[:1000], mu[1000:1500], factors[1000:1500], seed=seed)
     return {"mig": metrics.mig(mu, factors), "sap": metrics.sap(mu[train], factors[train], mu[test], factors[test]),
@@ -49,8 +48,8 @@ def disentanglement(model, mu, factors, seed):
 
 
 def scores(model, config, seed):
-    """What a model scores on ``SAMPLES`` sprites drawn afresh from ``seed``; codes are the means."""
-    images, factors = render(Sprites(), SAMPLES, seed)
+    """What a model scores on ``SAMPLES`` images drawn afresh from ``seed``; codes are the means."""
+    images, factors = render(load_data(config), SAMPLES, seed)
     mu, logvar = latents.encode(model, images)
     kl = latents.kl_per_latent(mu, logvar)
     x = images[:2000].float() / 255
@@ -73,11 +72,13 @@ def scored(model, config):
 def card(name, model, state, others):
     """What the model is and scores, as plain values."""
     config = Config(**state["config"])
+    data = load_data(config)
     return {
-        "name": name, "data": f"{config.num_images:,} of the 737,280 procedural sprites, drawn with seed {config.seed}",
+        "name": name,
+        "data": f"{config.num_images:,} of the {len(data):,} procedural {config.data_path}, drawn with seed {config.seed}",
         "parameters": count_parameters(model), "weights": "float16", "steps": state["step"], "epochs": state["epoch"],
         "seed": config.seed, "training_minutes": round(state["seconds"] / 60, 1), "torch": torch.__version__,
-        "config": {**config.to_dict(), "save_dir": None, "log_dir": None}, "factor_names": list(Sprites.factor_names),
+        "config": {**config.to_dict(), "save_dir": None, "log_dir": None}, "factor_names": list(data.factor_names),
         **scored(model, config), "other_training_seeds": others,
     }
 
@@ -126,7 +127,7 @@ def main():
         return
     if not args.publish_only:
         torch.manual_seed(args.seed)
-        fit(BetaVAE.from_config(config), Sprites(), config)
+        fit(BetaVAE.from_config(config), load_data(config), config)
     publish(args.name, folder, json.loads(args.other_seeds))
 
 
