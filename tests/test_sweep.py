@@ -235,10 +235,11 @@ def test_a_cluster_loses_a_node_and_no_run(tmp_path, monkeypatch, capsys):
     """Two nodes that train, one removed while it does: 12 runs, 12 rows."""
     ray = pytest.importorskip("ray", reason="needs ray: pip install 'bvae-helpers[sweep]'")
     from ray.cluster_utils import Cluster
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "120")       # a busy machine starts nodes slowly
     monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE.parent), str(HERE)]))
     path, ended = tmp_path / "t.csv", threading.Event()
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
         ray.init(address=cluster.address, log_to_driver=False)
