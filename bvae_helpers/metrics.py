@@ -6,7 +6,7 @@ test. ``beta_vae_score`` and ``factor_vae_score`` draw samples of their own, ``u
 codes and no factors, and ``evaluate`` computes them all and prints a table.
 """
 
-from .evaluation import baselines, evaluate, score_codes
+from .evaluation import BASELINES, baselines, evaluate, score_codes
 from .infomec import infomec
 from .latents import kl_per_latent
 from .paired import Bank, beta_vae_score, factor_vae_score
@@ -23,6 +23,6 @@ from .scores import (
 )
 from .udr import udr
 
-__all__ = ["Bank", "active_units", "baselines", "beta_vae_score", "dci", "discretize", "entropy", "evaluate", "explicitness",
-           "factor_vae_score", "gaussian_total_correlation", "importances", "infomec", "irs", "kl_per_latent", "mig",
-           "modularity", "mutual_information", "sap", "score_codes", "udr"]
+__all__ = ["BASELINES", "Bank", "active_units", "baselines", "beta_vae_score", "dci", "discretize", "entropy", "evaluate",
+           "explicitness", "factor_vae_score", "gaussian_total_correlation", "importances", "infomec", "irs", "kl_per_latent",
+           "mig", "modularity", "mutual_information", "sap", "score_codes", "udr"]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 ROUNDS, DEPTH, RATE = 100, 3, 0.1
-BLOCKS, SEARCHED = 512, 32
+WIDTH, SEARCHED = 20, 32       # samples of a block; blocks searched for each node
 NO_GAIN = 1e-8                # below this a reduction of the squared error is the rounding of float32
 
 
@@ -27,17 +27,16 @@ class Latents:
         d, n = codes.T.shape
         self.kind = torch.int16 if n < 2 ** 15 - 1 else torch.int32                   # of ranks: the smaller the faster
         self.ranks = torch.from_numpy(np.stack([rank for _, rank in columns])).to(self.kind)   # (D, N)
-        width = -(-n // BLOCKS)
-        blocks = -(-n // width)
-        pad = torch.full((d, blocks * width - n), n)                                # sample N stands for none
-        self.samples = torch.cat([self.ranks.argsort(1), pad], 1).view(d * blocks, width)
+        blocks = -(-n // WIDTH)
+        pad = torch.full((d, blocks * WIDTH - n), n)                                # sample N stands for none
+        self.samples = torch.cat([self.ranks.argsort(1), pad], 1).view(d * blocks, WIDTH)
         beyond = torch.full((d, 1), n)
         in_order = torch.cat([self.ranks, beyond], 1).gather(1, self.samples.view(d, -1)).view(d, -1)
-        self.sorted = in_order.view(d * blocks, width)                              # ranks
-        self.cuttable = (in_order != torch.cat([in_order[:, 1:], beyond], 1)).view(d * blocks, width)
+        self.sorted = in_order.view(d * blocks, WIDTH)                              # ranks
+        self.cuttable = (in_order != torch.cat([in_order[:, 1:], beyond], 1)).view(d * blocks, WIDTH)
         self.blocks, self.bags = blocks, self.samples.int()
         self.block_of = torch.empty(d, n + 1, dtype=torch.long).scatter_(1, self.samples.view(d, -1), (
-            torch.arange(d * blocks).repeat_interleave(width).view(d, -1)))[:, :n]     # (D, N)
+            torch.arange(d * blocks).repeat_interleave(WIDTH).view(d, -1)))[:, :n]     # (D, N)
 
     def rank(self, codes):
         """Where other codes (N, D) lie among these: the number of edges below each, whole numbers (D, N)."""
@@ -85,8 +84,8 @@ def best_cuts(latents, y, sums, counts, residual, node):
     fine = gain(before + (residual.view(-1)[flat] * inside).cumsum(2), n_before + inside.cumsum(2),
                 total[:, None, None], n[:, None, None])
     best, place = (fine * latents.cuttable[block]).flatten(1).max(1)
-    width, found = samples.shape[2], block.gather(1, place[:, None] // samples.shape[2])[:, 0]
-    rank = torch.where(best > NO_GAIN, latents.sorted[found, place % width].long(), residual.shape[1])
+    found = block.gather(1, place[:, None] // WIDTH)[:, 0]
+    rank = torch.where(best > NO_GAIN, latents.sorted[found, place % WIDTH].long(), residual.shape[1])
     return tuple(x.view(-1, len(residual)) for x in (found // latents.blocks, rank.to(latents.kind), best * (best > NO_GAIN)))
 
 
