@@ -85,7 +85,9 @@ def make_parser():
         made.add_argument("--images", type=int, default=count, metavar="N", help="look at so many images (default %(default)s)")
         made.add_argument("--seed", type=int, default=100, help="of the images and the noise (default %(default)s)")
         if name == "evaluate":
-            made.add_argument("--scores", action="store_true", help="all scores of disentanglement, over three seeds (minutes)")
+            made.add_argument("--scores", action="store_true", help="all scores of disentanglement, over three seeds, beside "
+                              "those of baselines (minutes)")
+            made.add_argument("--no-baselines", action="store_true", help="with --scores: the model's alone, six times as fast")
         if name == "traverse":
             made.add_argument("--out", default="traversal.png", metavar="FILE", help="picture to write (default %(default)s)")
             made.add_argument("--steps", type=int, default=9, metavar="K", help="images in a row (default %(default)s)")
@@ -186,7 +188,8 @@ def run_evaluate(args):
         if factors is None:
             raise ValueError("--scores compares latents with the causes of the images, and these are not known here")
         train = 2 * args.images // 3
-        metrics.evaluate(model, data, tuple(args.seed + k for k in range(3)), train, args.images - train)
+        metrics.evaluate(model, data, tuple(args.seed + k for k in range(3)), train, args.images - train,
+                         against=() if args.no_baselines else metrics.BASELINES)
 
 
 def run_traverse(args):
