@@ -4,13 +4,13 @@ Codes (N, D) are the encoder's means, factors (N, K) whole numbers. The protocol
 (Locatello et al. 2019, "Challenging Common Assumptions", appendix C): 10,000 samples to train on, 5,000 to
 test. ``beta_vae_score`` and ``factor_vae_score`` draw samples of their own, ``udr`` takes several models'
 codes and no factors, and ``evaluate`` computes them all and prints a table.
+
+What needs scikit-learn is loaded when it is first asked for: sliders need not wait for classifiers.
 """
 
-from .evaluation import BASELINES, baselines, evaluate, score_codes
-from .infomec import infomec
+import importlib
+
 from .latents import kl_per_latent
-from .paired import Bank, beta_vae_score, factor_vae_score
-from .predictors import dci, explicitness, importances, sap
 from .scores import (
     active_units,
     discretize,
@@ -21,8 +21,16 @@ from .scores import (
     modularity,
     mutual_information,
 )
-from .udr import udr
 
-__all__ = ["BASELINES", "Bank", "active_units", "baselines", "beta_vae_score", "dci", "discretize", "entropy", "evaluate",
-           "explicitness", "factor_vae_score", "gaussian_total_correlation", "importances", "infomec", "irs", "kl_per_latent",
-           "mig", "modularity", "mutual_information", "sap", "score_codes", "udr"]
+LATER = {"evaluation": ("BASELINES", "baselines", "evaluate", "score_codes"), "infomec": ("infomec",), "udr": ("udr",),
+         "paired": ("Bank", "beta_vae_score", "factor_vae_score"), "predictors": ("dci", "explicitness", "importances", "sap")}
+
+__all__ = ["active_units", "discretize", "entropy", "gaussian_total_correlation", "irs", "kl_per_latent", "mig", "modularity",
+           "mutual_information", *(name for names in LATER.values() for name in names)]
+
+
+def __getattr__(name):
+    for module, names in LATER.items():
+        if name in names:
+            return getattr(importlib.import_module(f".{module}", __package__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

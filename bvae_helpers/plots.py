@@ -11,7 +11,7 @@ from matplotlib import rcParams
 
 from . import latents as L
 from .data import to_batch
-from .metrics import mutual_information
+from .scores import factor_entropies, mutual_information
 
 # Okabe & Ito's colours, told apart by the colour-blind too
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000"]
@@ -47,13 +47,18 @@ def show(figure, alt):
     return Shown(buffer.getvalue(), alt)
 
 
+def row_step(side, gap=0.1):
+    """From the top of one row of images to the next, in pixels."""
+    return side + max(2, round(gap * side))
+
+
 def sheet(images, dimmed=(), gap=0.1):
     """Rows of images, a list of (K, C, S, S), as one colour picture (H, W, 3) in [0, 1], white between.
 
     Images keep their contrast: nothing is stretched. Dimmed rows are mixed with grey.
     """
     side, count = images[0].shape[-1], max(map(len, images))
-    step = side + max(2, round(gap * side))
+    step = row_step(side, gap)
     canvas = torch.ones(len(images) * step - (step - side), count * step - (step - side), 3)
     for r, row in enumerate(images):
         row = to_batch(torch.as_tensor(row)).clamp(0, 1)
@@ -94,14 +99,17 @@ def grid(images, columns=8, titles=None):
     return figure
 
 
+def information_share(mu, factors):
+    """How much of each factor each latent tells, I(z; v) / H(v), 0 to 1: (N, D), (N, K) -> (D, K)."""
+    return mutual_information(mu, factors) / factor_entropies(np.asarray(factors))
+
+
 def carried(mu, factors, factor_names, minimum=0.3):
     """For each latent, the factor it tells most about and how much of it: a list of (name or "", share).
 
     The share is I(z; v) / H(v), 0 to 1; below ``minimum`` no name is given.
     """
-    information = mutual_information(mu, factors)
-    own = np.array([[len(np.unique(v))] for v in np.asarray(factors).T])[:, 0]
-    share = information / np.log(own)
+    share = information_share(mu, factors)
     best = share.argmax(1)
     return [(factor_names[k] if share[d, k] >= minimum else "", float(share[d, k])) for d, k in enumerate(best)]
 
@@ -119,6 +127,13 @@ def latent_labels(mu, logvar, factors=None, factor_names=(), shares=False):
     return labels, nats <= ACTIVE_NATS
 
 
+def traversal_rows(model, mu, collapsed, order, steps):
+    """The first code of ``mu`` (N, D) with each latent of ``order`` moved: over its 1st to 99th percentile, or -2 to 2."""
+    low, high = L.latent_ranges(mu)
+    low, high = torch.where(collapsed, -2.0, low), torch.where(collapsed, 2.0, high)
+    return list(L.traversals(model, mu[0], order, low, high, steps))
+
+
 def signature(model, images, factors=None, factor_names=(), steps=9, most=12):
     """Originals, reconstructions, then one traversal row a latent, sorted by KL; collapsed latents dimmed.
 
@@ -128,11 +143,36 @@ def signature(model, images, factors=None, factor_names=(), steps=9, most=12):
     mu, logvar = L.encode(model, images)
     labels, collapsed = latent_labels(mu, logvar, factors, factor_names)
     order = L.rank_latents(mu, logvar)[:most].tolist()
-    low, high = L.latent_ranges(mu)
-    low, high = torch.where(collapsed, -2.0, low), torch.where(collapsed, 2.0, high)
-    pictures = [images[:steps], L.decode(model, mu[:steps]), *L.traversals(model, mu[0], order, low, high, steps)]
+    pictures = [images[:steps], L.decode(model, mu[:steps]), *traversal_rows(model, mu, collapsed, order, steps)]
     names = ["original", "reconstruction", *(labels[d] for d in order)]
     return rows(pictures, names, dimmed=[2 + r for r, d in enumerate(order) if collapsed[d]])
+
+
+def factor_report(model, images, factors, factor_names, steps=7, most=12):
+    """Which latent carries which factor: a heat map of I(z; v) / H(v), each row beside the latent's traversal.
+
+    Latents sorted by KL and named as in ``signature``; ``images`` (N, C, S, S), ``factors`` (N, K), all used to
+    measure. A disentangled model has one dark cell in each column, and at most one in each row.
+    """
+    mu, logvar = L.encode(model, images)
+    labels, collapsed = latent_labels(mu, logvar, factors, factor_names)
+    order = L.rank_latents(mu, logvar)[:most].tolist()
+    share = information_share(mu, factors)[order]                               # (rows, K)
+    figure = rows(traversal_rows(model, mu, collapsed, order, steps), [labels[d] for d in order],
+                  dimmed=[r for r, d in enumerate(order) if collapsed[d]])
+    ax, (count, k), side = figure.axes[0], share.shape, images.shape[-1]
+    cell, width = row_step(side), ax.get_xlim()[1]
+    top, left = (side - cell) / 2 - 0.5, -(k + 0.3) * cell       # in pixels of the pictures: rows stay aligned
+    bottom, right = top + count * cell, left + k * cell
+    ax.imshow(share, cmap="Blues", vmin=0, vmax=1, extent=(left, right, bottom, top), interpolation="nearest")
+    for (r, c), value in np.ndenumerate(share):
+        ax.text(left + (c + 0.5) * cell, top + (r + 0.5) * cell, f"{value:.2f}", ha="center", va="center", fontsize=8,
+                color="white" if value > 0.5 else "0.2")
+    ax.set(xlim=(left, width), ylim=(bottom, top))
+    ax.set_xticks(left + (np.arange(k) + 0.5) * cell, factor_names, fontsize=9)
+    ax.set_title("I(z; v) / H(v), and what moving the latent does", fontsize=10)
+    figure.set_figwidth(figure.get_figwidth() + 0.85 * (k + 0.3))
+    return figure
 
 
 def lines(x, series, xlabel, ylabel, title=""):
