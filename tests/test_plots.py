@@ -5,7 +5,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from bvae_helpers import checkpoints, plots
+from bvae_helpers import checkpoints, latents, plots
 from bvae_helpers.data import render
 from bvae_helpers.records import History
 from bvae_helpers.sprites import Sprites
@@ -31,6 +31,22 @@ def test_signature_has_a_labelled_row_for_each_latent(sprites):
     assert nats == sorted(nats, reverse=True)
     named = {label.split("·")[2].strip() for label in labels[2:] if label.count("·") == 2}
     assert {"posX", "posY", "scale"} <= named
+
+
+def test_factor_report_puts_each_number_beside_its_latent(sprites):
+    images, factors = sprites
+    model = checkpoints.load_pretrained("btcvae")
+    ax = plots.factor_report(model, images, factors, Sprites.factor_names, steps=3, most=4).axes[0]
+    assert [text.get_text() for text in ax.get_xticklabels()] == list(Sprites.factor_names)
+    labels = [text.get_text() for text in ax.get_yticklabels()]
+    assert len(labels) == 4 and len(ax.texts) == 4 * 5
+    share = plots.information_share(latents.encode(model, images)[0], factors)
+    for text in ax.texts:                                       # a cell's row is its latent's, its column its factor's
+        x, y = text.get_position()
+        row = abs(ax.get_yticks() - y).argmin()
+        assert abs(ax.get_yticks()[row] - y) < 1
+        latent, factor = int(labels[row].split()[0][1:]), abs(ax.get_xticks() - x).argmin()
+        assert float(text.get_text()) == pytest.approx(share[latent, factor], abs=0.0051)
 
 
 def test_images_keep_their_contrast():
