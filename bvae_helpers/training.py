@@ -23,7 +23,7 @@ def fit(model, data, config=None, *, resume=True, progress=True, stop_after=None
     one. Stopped at any moment (Ctrl-C, a dead kernel, kill -9), the same call goes on from
     ``save_dir/last.pt`` and ends as if it had never stopped; ``resume=False`` trains anew and moves
     the older checkpoints to ``save_dir/previous-1`` (2, 3 ...). ``stop_after`` stops as Ctrl-C
-    would, after so many steps of this call.
+    would, after so many steps of this call. Under torchrun, its processes share each batch: ``parallel``.
 
     Raises ValueError for data or settings that do not fit the model or the run to go on with,
     KeyboardInterrupt when stopped, FloatingPointError when the loss is no longer a number.
