@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from bvae_helpers.__main__ import main
 from bvae_helpers.celeba import CelebA
+from bvae_helpers.checkpoints import load_model
 from bvae_helpers.config import Config
 from bvae_helpers.data import load_data, render
 from bvae_helpers.faces import ATTRIBUTES, CHUNK, FACTOR_NAMES, FACTOR_SIZES, CartoonFaces
@@ -143,6 +145,13 @@ def test_the_preset_names_these_data():
     data = load_data(config)
     assert isinstance(data, CartoonFaces)
     assert data.images(several(2)).shape == (2, config.in_channels, config.img_size, config.img_size)
+
+
+def test_the_preset_on_the_command_line(tmp_path):
+    main(["train", "--preset", "faces", "--num-images", "40", "--epochs", "1", "--hidden-dims", "4", "--latent-dim", "2",
+          "--save-dir", str(tmp_path), "--log-dir", "none", "--device", "cpu"])
+    model = load_model(tmp_path / "final_model.pt")
+    assert model.config.data_path == "faces" and model.config.sigma == Config.faces().sigma
 
 
 def test_drawing_all_ten_million_is_refused():
