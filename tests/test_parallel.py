@@ -24,8 +24,8 @@ SETTINGS = {                      # 80 images to train on, 20 to validate
     "odd": dict(objective="btcvae", batch_size=7),                               # two ranks do not divide it
     "factorvae": dict(objective="factorvae", discriminator_width=8, flip=True),
     "dipvae": dict(objective="dipvae2", flip=True),
-    "classic": dict(network="classic", epochs=1, sync_batchnorm=True),
-    "unsynchronised": dict(network="classic", epochs=1),
+    "classic": dict(network="classic", epochs=20, sync_batchnorm=True),
+    "unsynchronised": dict(network="classic", epochs=20),
     "one": dict(batch_size=1)}                                                   # fewer images than ranks
 
 
@@ -51,11 +51,22 @@ def trained(save_dir=None, stop_after=None, log_dir=None, **settings):
     """Train a small model -> its curves, and what ended the training."""
     config = small_config(save_dir, log_every=1, log_dir=log_dir, **settings)
     model, said = new_model(config), ""
+    if config.network == "classic":
+        freeze_idle_biases(model)
     try:
         history = fit(model, small_pictures(100), config, progress=False, device="cpu", stop_after=stop_after)
     except KeyboardInterrupt as stopped:
         return {"said": str(stopped)}
     return {"steps": history.steps["loss"], "val": history["val_loss"], "kl": history["val_kl_per_latent"], "said": said}
+
+
+def freeze_idle_biases(model):
+    """A bias before a BatchNorm has a gradient of 0 but for rounding, which Adam turns into steps; the running means
+    lag behind those, so that without this the validation curves part by a percent."""
+    for blocks in model.modules():
+        for before, after in zip(blocks, list(blocks)[1:]) if isinstance(blocks, nn.Sequential) else ():
+            if isinstance(after, nn.BatchNorm2d):
+                before.bias.requires_grad_(False)
 
 
 def batchnorm(ranks=None):
@@ -128,10 +139,9 @@ def test_synchronised_batchnorm_is_batchnorm_of_the_whole_batch(two):
 
 
 def test_only_synchronised_batchnorm_has_the_curve_of_one_process(two):
-    """Training losses only: rounding moves the biases in front of a BatchNorm, which validation sees and training does not."""
-    alone = trained(**SETTINGS["classic"])["steps"]
-    assert two[1]["classic"]["steps"] == pytest.approx(alone, rel=1e-4)
-    assert two[1]["unsynchronised"]["steps"] != pytest.approx(alone, rel=1e-4)
+    alone = trained(**SETTINGS["classic"])
+    assert_same_curves(alone, two[1]["classic"])
+    assert two[1]["unsynchronised"]["steps"] != pytest.approx(alone["steps"], rel=1e-4)
 
 
 def test_a_checkpoint_of_n_ranks_goes_on_with_m(two):
