@@ -86,7 +86,8 @@ OF_FOUR = {"sap": M.sap, "explicitness": M.explicitness, "dci": M.dci}
 @pytest.mark.parametrize("name", [*OF_TWO, *OF_FOUR])
 @pytest.mark.parametrize("codes, factors, said", [
     (LATTICE[:-1], LATTICE, "same N"), (BAD, LATTICE, "NaN or infinite values: 1 of 180"),
-    (LATTICE + np.inf, LATTICE, "infinite"), (LATTICE, LATTICE + 0.5, "whole numbers"), (LATTICE, LATTICE * np.nan, "whole numbers"),
+    (LATTICE + np.inf, LATTICE, "infinite"), (LATTICE, LATTICE + 0.5, "whole numbers"),
+    (LATTICE, LATTICE * np.nan, "whole numbers"),
     (LATTICE, LATTICE * [1, 0, 1], "factor 1 has only one value"), (LATTICE, LATTICE[:, 0], r"factors \(N, K\)")])
 def test_every_score_says_what_it_cannot_score(name, codes, factors, said):
     with pytest.raises(ValueError, match=said):
