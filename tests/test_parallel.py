@@ -24,8 +24,8 @@ SETTINGS = {                      # 80 images to train on, 20 to validate
     "odd": dict(objective="btcvae", batch_size=7),                               # two ranks do not divide it
     "factorvae": dict(objective="factorvae", discriminator_width=8, flip=True),
     "dipvae": dict(objective="dipvae2", flip=True),
-    "classic": dict(network="classic", epochs=20, sync_batchnorm=True),
-    "unsynchronised": dict(network="classic", epochs=20),
+    "classic": dict(network="classic", sync_batchnorm=True, batch_size=9),
+    "unsynchronised": dict(network="classic", batch_size=9),
     "one": dict(batch_size=1)}                                                   # fewer images than ranks
 
 
@@ -139,6 +139,8 @@ def test_synchronised_batchnorm_is_batchnorm_of_the_whole_batch(two):
 
 
 def test_only_synchronised_batchnorm_has_the_curve_of_one_process(two):
+    """Two epochs: later a kink of the LeakyReLU may turn rounding into a jump, as it does in one process whose weights are
+    moved by a part in 10^7 (1 of 12 such runs of 20 epochs; the training loss by 0.3 %)."""
     alone = trained(**SETTINGS["classic"])
     assert_same_curves(alone, two[1]["classic"])
     assert two[1]["unsynchronised"]["steps"] != pytest.approx(alone["steps"], rel=1e-4)
