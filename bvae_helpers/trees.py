@@ -58,9 +58,9 @@ def gain(left, n_left, total, n):
 def positives(latents, y, residual, node, shape):
     """Sum and number, in each block and node, of the residuals of samples of the class itself, the positive ones."""
     n = torch.arange(len(y))
-    place = latents.block_of * shape[2] + node[y, n].long() * len(residual) + y      # (D, N)
-    sums = torch.bincount(place.flatten(), residual[y, n].repeat(len(place)), minlength=shape.numel())
-    return sums.view(shape), torch.bincount(place.flatten(), minlength=shape.numel()).view(shape).float()
+    place = (latents.block_of * shape[2] + node[y, n].long() * len(residual) + y).flatten()       # (D N,)
+    weights = torch.stack([residual[y, n], torch.ones(len(y))]).repeat(1, len(latents.block_of))
+    return (torch.bincount(place, w, minlength=shape.numel()).view(shape) for w in weights)
 
 
 def best_cuts(latents, y, sums, counts, residual, node):
@@ -70,7 +70,7 @@ def best_cuts(latents, y, sums, counts, residual, node):
     (all of them where no cut helps) and the reduction, (P, K) each.
     """
     before, n_before = sums.cumsum(1) - sums, counts.cumsum(1) - counts
-    total, n = (before + sums)[0, -1], (n_before + counts)[0, -1]                        # (M,)
+    total, n = before[0, -1] + sums[0, -1], n_before[0, -1] + counts[0, -1]          # (M,)
     rich, n_rich = positives(latents, y, residual, node, sums.shape)
     most = torch.maximum(gain(before + rich, n_before + n_rich, total, n),            # were they all on the left end
                          gain(before + sums - rich, n_before + counts - n_rich, total, n)).flatten(0, 1)   # or the right
