@@ -76,8 +76,8 @@ def main():
         if args.plain:
             d, c, i, seconds_plain = plain_dci(*four)
             gaps = abs(d - scores["dci_disentanglement"]), abs(c - scores["dci_completeness"])
-            print(f"  plain DCI: D {d:.4f} C {c:.4f} informativeness {i:.4f}, {seconds_plain:.1f} s, {seconds_plain / dci:.1f} x; "
-                  f"|dD| {gaps[0]:.4f} |dC| {gaps[1]:.4f}", flush=True)
+            print(f"  plain DCI: D {d:.4f} C {c:.4f} informativeness {i:.4f}, {seconds_plain:.1f} s, "
+                  f"{seconds_plain / dci:.1f} x; |dD| {gaps[0]:.4f} |dC| {gaps[1]:.4f}", flush=True)
     if args.fresh:
         model, sprites = checkpoints.load_pretrained("btcvae"), Sprites()
         images, factors = render(sprites, 10_000, 0)
