@@ -378,10 +378,11 @@ def test_over_budget_the_images_stay_on_disk(tmp_path, budget):
         shutil.copy(tmp_path / "pictures" / f"{n % 25:03d}.png", tmp_path / "pictures" / f"copy{n:03d}.png")
     done = subprocess.run([sys.executable, "-c", MEMORY, tmp_path / "pictures", tmp_path / "cache", str(budget)],
                           capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    for line in done.stdout.splitlines():
+    # while it is built, what decoding took may still be with the allocator
+    for line, most in zip(done.stdout.splitlines(), (0.6, 0.2), strict=True):
         images, held = map(int, line.split())
         assert images == 100 * 3 * 1024 ** 2
-        assert held > 0.9 * images if budget else held < 0.2 * images
+        assert held > 0.9 * images if budget else held < most * images
 
 
 def test_in_memory_within_the_budget_only(tmp_path):
