@@ -350,10 +350,12 @@ def test_pictures_may_be_read_only(tmp_path):
 # Memory
 
 MEMORY = """
-import sys
+import ctypes, sys
 from bvae_helpers.images import ImageFolder
 
 def anonymous():
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda keep: None)
+    trim(0)                                                         # what is free and only kept by the allocator does not count
     return int(next(line for line in open("/proc/self/status") if line.startswith("RssAnon")).split()[1]) * 1024
 
 def total(folder):
@@ -378,11 +380,10 @@ def test_over_budget_the_images_stay_on_disk(tmp_path, budget):
         shutil.copy(tmp_path / "pictures" / f"{n % 25:03d}.png", tmp_path / "pictures" / f"copy{n:03d}.png")
     done = subprocess.run([sys.executable, "-c", MEMORY, tmp_path / "pictures", tmp_path / "cache", str(budget)],
                           capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    # while it is built, what decoding took may still be with the allocator
-    for line, most in zip(done.stdout.splitlines(), (0.6, 0.2), strict=True):
+    for line in done.stdout.splitlines():
         images, held = map(int, line.split())
         assert images == 100 * 3 * 1024 ** 2
-        assert held > 0.9 * images if budget else held < most * images
+        assert held > 0.9 * images if budget else held < 0.2 * images
 
 
 def test_in_memory_within_the_budget_only(tmp_path):
