@@ -32,9 +32,9 @@ RECIPES = {
     "factorvae": dict(objective="factorvae", beta=6.4, discriminator_width=256, discriminator_lr=5e-4, epochs=20, **COMMON),
     # the faces' classic network at half the width: weights of 0.6 MB, and a third of the time a step
     "faces": dict(data_path="faces", in_channels=3, network="classic", hidden_dims=[16, 32, 64, 128], latent_dim=16,
-                  reconstruction="gaussian", sigma=0.2, objective="beta_vae", beta=5.0, beta_schedule="decreasing",
-                  beta_start=60.0, schedule_steps=6000, num_images=50_000, val_fraction=0.05, batch_size=32, lr=2e-3,
-                  lr_schedule="cosine", epochs=8),
+                  reconstruction="gaussian", sigma=0.2, objective="annealed", beta=100.0, capacity_max=20.0,
+                  capacity_steps=10_000, num_images=50_000, val_fraction=0.05, batch_size=32, lr=2e-3,
+                  lr_schedule="cosine", epochs=10),
 }
 EVALUATION_SEEDS = (100, 101, 102)      # none of them is a training seed
 SAMPLES = 6_000
