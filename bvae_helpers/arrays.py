@@ -53,3 +53,12 @@ def check_split(codes_train, factors_train, codes_test, factors_test):
         raise ValueError(f"the test arrays must be (N, {train.shape[1]}) and (N, {y_train.shape[1]}) with the same N, "
                          f"got {test.shape} and {y_test.shape}")
     return train, y_train, test, y_test
+
+
+def standardized(x, by=None):
+    """Columns (N, D) less the mean of those of ``by`` (themselves, if None), in units of their standard deviation.
+
+    Columns that are constant in ``by`` are only shifted.
+    """
+    by = x if by is None else by
+    return (x - by.mean(0)) / np.where(np.ptp(by, axis=0) > 0, by.std(0), 1)

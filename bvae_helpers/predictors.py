@@ -1,22 +1,40 @@
 """Scores of how well a predictor, trained on the codes of some samples, finds the factors of others."""
 
+import os
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
+import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_limits          # comes with scikit-learn
 
-from .arrays import check_split
+from .arrays import check_split, standardized
 from .trees import BoostedTrees
 
 
-def fitted(classifier, x, y):
-    """The classifier, trained. That it stops before it has converged is the protocol's choice, no news."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return classifier.fit(x, y)
+@contextmanager
+def protocol():
+    """How classifiers are trained here: numerics in one thread, as so small ones are split only at a loss, many times
+    over on a busy machine; and no word of one that stops before it has converged, for that is the papers' choice."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def in_threads(work, *columns):
+    """``work`` on the columns of every factor, a thread each: a list of what it returns."""
+    with protocol(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(work, *columns))
 
 
 def sap(codes_train, factors_train, codes_test, factors_test):
@@ -30,10 +48,11 @@ def sap(codes_train, factors_train, codes_test, factors_test):
     The SVM's primal problem is solved, as scikit-learn does by itself since 1.5: nothing is random.
     """
     train, y_train, test, y_test = check_split(codes_train, factors_train, codes_test, factors_test)
-    accuracy = np.empty((train.shape[1], y_train.shape[1]))
-    for d, k in np.ndindex(accuracy.shape):
-        machine = fitted(LinearSVC(C=0.01, class_weight="balanced", dual=False), train[:, [d]], y_train[:, k])
-        accuracy[d, k] = np.mean(machine.predict(test[:, [d]]) == y_test[:, k])
+    def accuracies(y, truth):
+        machines = [LinearSVC(C=0.01, class_weight="balanced", dual=False).fit(z[:, None], y) for z in train.T]
+        return [np.mean(machine.predict(z[:, None]) == truth) for machine, z in zip(machines, test.T)]
+
+    accuracy = np.array(in_threads(accuracies, y_train.T, y_test.T)).T                    # (D, K)
     accuracy.sort(axis=0)
     return float(np.mean(accuracy[-1] - accuracy[-2]))
 
@@ -41,24 +60,27 @@ def sap(codes_train, factors_train, codes_test, factors_test):
 def explicitness(codes_train, factors_train, codes_test, factors_test):
     """Explicitness, 0.5 to 1. Ridgeway & Mozer 2018, section 3: can a linear rule read the factors off?
 
-    The area under the ROC curve of a logistic regression on all latents, one class against the rest, mean over
-    classes and factors, on the test samples. Rewards codes that hold every factor in plain sight. It does not
+    The area under the ROC curve of a logistic regression on all latents, standardised, one class against the rest, mean
+    over classes and factors, on the test samples. Rewards codes that hold every factor in plain sight. It does not
     ask where: rotated and duplicated codes score the same. Classes that the test samples lack are left out.
     """
     train, y_train, test, y_test = check_split(codes_train, factors_train, codes_test, factors_test)
-    areas = []
-    for y, truth in zip(y_train.T, y_test.T):
-        rule = fitted(LogisticRegression(), train, y)
+    train, test = standardized(train), standardized(test, by=train)
+
+    def areas(y, truth):
+        rule = LogisticRegression().fit(train, y)
         p = rule.predict_proba(test)
-        areas.append([roc_auc_score(truth == c, p[:, i]) for i, c in enumerate(rule.classes_) if 0 < np.mean(truth == c) < 1])
-    if not all(areas):
+        return [roc_auc_score(truth == c, p[:, i]) for i, c in enumerate(rule.classes_) if 0 < np.mean(truth == c) < 1]
+
+    found = in_threads(areas, y_train.T, y_test.T)
+    if not all(found):
         raise ValueError("a factor has only one value among the test samples: no ROC curve")
-    return float(np.mean([np.mean(a) for a in areas]))
+    return float(np.mean([np.mean(a) for a in found]))
 
 
 def importances(codes, factors):
     """How much boosted trees use each latent to tell each factor -> (D, K), columns summing to 1, and the trees."""
-    trees = [BoostedTrees().fit(codes, y) for y in factors.T]
+    trees = in_threads(lambda y: BoostedTrees().fit(codes, y), factors.T)
     return np.stack([t.importances for t in trees], axis=1), trees
 
 
@@ -77,7 +99,7 @@ def dci(codes_train, factors_train, codes_test, factors_test, seed=0):
     """
     train, y_train, test, y_test = check_split(codes_train, factors_train, codes_test, factors_test)
     matrix, trees = importances(train, y_train)
-    accuracy = [np.mean(t.predict(test) == y) for t, y in zip(trees, y_test.T)]
+    accuracy = in_threads(lambda t, y: np.mean(t.predict(test) == y), trees, y_test.T)
     return {"disentanglement": concentration(matrix), "completeness": concentration(matrix.T),
             "informativeness": float(np.mean(accuracy))}
 

@@ -3,8 +3,7 @@
 import numpy as np
 from sklearn.linear_model import Lasso
 
-from .arrays import as_array, check_codes
-from .infomec import standardized
+from .arrays import as_array, check_codes, standardized
 
 INFORMATIVE = 0.01      # nats of KL above which a latent takes part
 ALPHA = 0.1             # of the Lasso's penalty, as in disentanglement_lib
