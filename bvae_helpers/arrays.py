@@ -62,3 +62,9 @@ def standardized(x, by=None):
     """
     by = x if by is None else by
     return (x - by.mean(0)) / np.where(np.ptp(by, axis=0) > 0, by.std(0), 1)
+
+
+def ranks(x):
+    """Ranks in every column (N, D); equal values share their mean rank."""
+    columns = [np.unique(column, return_inverse=True, return_counts=True)[1:] for column in x.T]
+    return np.stack([(counts.cumsum() - (counts - 1) / 2)[place] for place, counts in columns], axis=1)

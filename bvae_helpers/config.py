@@ -176,10 +176,11 @@ class Profile(NamedTuple):
     images: int    # sprites to train on
     epochs: int    # passes over them
     samples: int   # images to measure with
+    seeds: int     # evaluation seeds to measure with
 
 
-PROFILES = {p.name: p for p in (Profile("tiny", 512, 2, 300), Profile("laptop", 20_000, 3, 5_000),
-                                Profile("gpu", 737_280, 30, 10_000))}
+PROFILES = {p.name: p for p in (Profile("tiny", 512, 2, 300, 1), Profile("laptop", 20_000, 3, 5_000, 3),
+                                Profile("gpu", 737_280, 30, 10_000, 5))}
 
 
 def profile(name=None):

@@ -51,21 +51,22 @@ class Bank:
 
     def __init__(self, codes, factors):
         self.stored, values = check_arrays(codes, factors)
-        self.factors, self.columns = values.shape[1], []
+        self.factors, (rows, numbers, counts) = values.shape[1], ([], [], [])
         for v in values.T:
             number, count = np.unique(v, return_inverse=True, return_counts=True)[1:]
-            arrays = number, count, np.cumsum(count) - count, np.argsort(number, kind="stable")
-            self.columns.append([torch.from_numpy(a) for a in arrays])
+            numbers.append(number + sum(map(len, counts)))         # of all values of all factors
+            rows.append(np.argsort(number, kind="stable"))         # those with the same value side by side
+            counts.append(count)
+        self.numbers, self.rows = torch.from_numpy(np.stack(numbers, axis=1)), torch.from_numpy(np.concatenate(rows))
+        self.counts = torch.from_numpy(np.concatenate(counts))
+        self.first = self.counts.cumsum(0) - self.counts
 
     def draw(self, n, generator):
         return torch.randint(len(self.stored), (n,), generator=generator)
 
     def partners(self, draw, ks, generator):
-        other, share = draw.clone(), torch.rand(len(draw), generator=generator)
-        for k, (number, count, first, rows) in enumerate(self.columns):
-            value = number[draw[ks == k]]
-            other[ks == k] = rows[first[value] + (share[ks == k] * count[value]).long()]
-        return other
+        value = self.numbers[draw, ks]
+        return self.rows[self.first[value] + (torch.rand(len(draw), generator=generator) * self.counts[value]).long()]
 
     def codes(self, draw):
         return self.stored[draw.numpy()]

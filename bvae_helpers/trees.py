@@ -138,6 +138,8 @@ class BoostedTrees:
             p = scores.softmax(0)
             residual[:, :-1] = target - p
             splits, node = grow(latents, y, counts, residual, gains)
+            if not gains.any():                                                          # no cut helps, and none ever will
+                break
             node, zero = node.long(), torch.zeros(len(p), 2 ** DEPTH)
             slope, curvature = (zero.scatter_add(1, node, of) for of in (residual[:, :-1], p * (1 - p)))
             leaves = torch.where(curvature > 1e-30, RATE * (1 - 1 / len(p)) * slope / curvature, 0)

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.linear_model import Lasso
 
-from .arrays import as_array, check_codes, standardized
+from .arrays import as_array, check_codes, ranks, standardized
 
 INFORMATIVE = 0.01      # nats of KL above which a latent takes part
 ALPHA = 0.1             # of the Lasso's penalty, as in disentanglement_lib
@@ -34,12 +34,6 @@ def udr(codes, kls, method="lasso"):
     agreements = np.array([[agreement(RESEMBLANCES[method](scaled[i], scaled[j]), informative[i], informative[j])
                             if i != j else np.nan for j in range(n)] for i in range(n)])
     return [float(v) for v in np.nanmedian(agreements, axis=0)]
-
-
-def ranks(x):
-    """Ranks in every column (N, D); equal values share their mean rank."""
-    columns = [np.unique(column, return_inverse=True, return_counts=True)[1:] for column in x.T]
-    return np.stack([(counts.cumsum() - (counts - 1) / 2)[place] for place, counts in columns], axis=1)
 
 
 def spearman(a, b):

@@ -9,12 +9,13 @@ import torch
 
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.feature_selection import mutual_info_classif
+from sklearn.metrics import roc_auc_score
 
 from bvae_helpers import checkpoints, latents
 from bvae_helpers import metrics as M
 from bvae_helpers.infomec import neighbour_information
 from bvae_helpers.paired import majority_accuracy
-from bvae_helpers.predictors import concentration
+from bvae_helpers.predictors import areas_under_roc, concentration
 from bvae_helpers.sprites import Sprites
 
 SIZES = (3, 4, 5)
@@ -359,3 +360,10 @@ def test_neighbours_see_what_bins_cannot():
     codes = v * 0.001
     codes[0] = 1.0
     assert M.mig(codes, v) < 0.01 and M.infomec(codes[1:], v[1:])["compactness"] > 0.95
+
+
+def test_area_under_roc_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    scores, positive = rng.integers(0, 20, (500, 7)).astype(float), rng.random((500, 7)) < 0.3      # with many ties
+    want = [roc_auc_score(positive[:, k], scores[:, k]) for k in range(7)]
+    assert np.allclose(areas_under_roc(scores, positive), want, atol=1e-12)

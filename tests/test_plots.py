@@ -85,3 +85,11 @@ def test_curves_of_a_history():
     assert [text.get_text() for text in pictures.get_yticklabels()] == ["original", "step 10", "step 20"]
     assert isinstance(plots.kl_bars(torch.randn(50, 3), torch.zeros(50, 3)), Figure)
     assert isinstance(plots.grid(torch.rand(5, 3, 8, 8), columns=3, titles=list("abcde")), Figure)
+
+
+def test_heat_map_writes_every_number_in_its_place():
+    figure = plots.heat_map({"a": [[0.1, 0.9]], "b": [[0.5, float("inf")]]}, ["row"], ["x", "y"])
+    first, second = figure.axes
+    assert {t.get_text(): t.get_position() for t in first.texts} == {"0.10": (0, 0), "0.90": (1, 0)}
+    assert [t.get_text() for t in second.texts] == ["0.50", "inf"]
+    assert first.texts[1].get_color() == "white"            # readable on a dark cell
