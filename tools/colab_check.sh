@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run notebooks with the notebook packages that Colab has, in a second environment, in the tiny profile.
 #
-#   tools/colab_check.sh [notebooks/00_quickstart.ipynb ...]      (default: 00 to 05)
+#   tools/colab_check.sh [notebooks/00_quickstart.ipynb ...]      (default: all)
 #
 # The second environment, .venv-colab, holds Colab's ipywidgets, IPython and ipykernel; all else (torch,
 # numpy, matplotlib, scikit-learn) it borrows from .venv, which `make lab` or `make test` makes.
@@ -30,6 +30,6 @@ fi
     f"Python {sys.version.split()[0]}, ipywidgets {ipywidgets.__version__}, IPython {IPython.__version__}, "
     f"ipykernel {ipykernel.__version__}, torch {torch.__version__}")'
 
-if [ $# = 0 ]; then set -- notebooks/0[0-5]_*.ipynb; fi
+if [ $# = 0 ]; then set -- notebooks/*.ipynb; fi
 export BVAE_PROFILE=tiny JUPYTER_PREFER_ENV_PATH=1
 .venv-colab/bin/python -m pytest -p no:cacheprovider -c /dev/null --rootdir . --nbval-lax --nbval-kernel-name python3 -q "$@"

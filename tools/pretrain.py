@@ -26,15 +26,14 @@ from bvae_helpers.training import fit  # noqa: E402
 COMMON = dict(num_images=200_000, val_fraction=0.05, batch_size=64, lr=1e-3, lr_schedule="cosine")
 RECIPES = {
     "vae": dict(objective="beta_vae", beta=1.0, epochs=8, **COMMON),
-    "beta4": dict(objective="beta_vae", beta=4.0, epochs=20, **COMMON),
+    "beta4": dict(objective="beta_vae", beta=4.0, epochs=8, **COMMON),
     "annealed": dict(objective="annealed", beta=100.0, capacity_max=25.0, capacity_steps=50_000, epochs=20, **COMMON),
     "btcvae": dict(objective="btcvae", beta=6.0, epochs=20, **COMMON),
     "factorvae": dict(objective="factorvae", beta=6.4, discriminator_width=256, discriminator_lr=5e-4, epochs=20, **COMMON),
     # the faces' classic network at half the width: weights of 0.6 MB, and a third of the time a step
     "faces": dict(data_path="faces", in_channels=3, network="classic", hidden_dims=[16, 32, 64, 128], latent_dim=16,
-                  reconstruction="gaussian", sigma=0.2, objective="annealed", beta=100.0, capacity_max=20.0,
-                  capacity_steps=10_000, num_images=50_000, val_fraction=0.05, batch_size=32, lr=2e-3,
-                  lr_schedule="cosine", epochs=10),
+                  reconstruction="gaussian", sigma=0.2, objective="btcvae", beta=4.0, num_images=50_000,
+                  val_fraction=0.05, batch_size=32, lr=2e-3, lr_schedule="cosine", epochs=16),
 }
 EVALUATION_SEEDS = (100, 101, 102)      # none of them is a training seed
 SAMPLES = 6_000
