@@ -93,10 +93,12 @@ def main():
         images, factors = render(sprites, 10_000, 0)
         bank = metrics.Bank(latents.encode(model, images)[0], factors)
         for score in (metrics.beta_vae_score, metrics.factor_vae_score):
-            banks = [score(bank, seed=s) for s in range(3)]
-            fresh = score(lambda x: latents.encode(model, x)[0], sprites, train=1000, test=500)
-            print(f"  {score.__name__}: from a bank {np.mean(banks):.3f} ± {np.ptp(banks) / 2:.3f} "
-                  f"(3 seeds, 10,000 / 5,000 groups), from fresh images {fresh:.3f} (1,000 / 500 groups)")
+            few = dict(train=1000, test=500)
+            banks = [score(bank, seed=s) for s in range(3)], [score(bank, seed=s, **few) for s in range(3)]
+            fresh = [score(lambda x: latents.encode(model, x)[0], sprites, seed=s, **few) for s in range(3)]
+            print(f"  {score.__name__}, mean ± half the range over 3 seeds: from a bank "
+                  f"{' and '.join(f'{np.mean(v):.3f} ± {np.ptp(v) / 2:.3f}' for v in banks)} "
+                  f"(10,000 / 5,000 and 1,000 / 500 groups), from fresh images {np.mean(fresh):.3f} ± {np.ptp(fresh) / 2:.3f} (1,000 / 500)")
 
 
 if __name__ == "__main__":
