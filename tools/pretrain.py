@@ -27,8 +27,9 @@ COMMON = dict(num_images=200_000, val_fraction=0.05, batch_size=64, lr=1e-3, lr_
 RECIPES = {
     "vae": dict(objective="beta_vae", beta=1.0, epochs=8, **COMMON),
     "beta4": dict(objective="beta_vae", beta=4.0, epochs=8, **COMMON),
-    # gamma is the most a nat may cost: at 100, here, the KL met the capacity with means that were the same for all images
-    "annealed": dict(objective="annealed", beta=20.0, capacity_max=25.0, capacity_steps=20_000, epochs=8, **COMMON),
+    # gamma rises, too: at once at 20 or 100 the KL met the capacity with means that were the same for all images
+    "annealed": dict(objective="annealed", beta=20.0, beta_schedule="warmup", schedule_steps=2_000, capacity_max=25.0,
+                     capacity_steps=20_000, epochs=8, **COMMON),
     "btcvae": dict(objective="btcvae", beta=6.0, epochs=20, **COMMON),
     "factorvae": dict(objective="factorvae", beta=6.4, discriminator_width=256, discriminator_lr=5e-4, epochs=8, **COMMON),
     # the faces' classic network at half the width: weights of 0.6 MB, and a third of the time a step
