@@ -96,9 +96,9 @@ def main():
             few = dict(train=1000, test=500)
             banks = [score(bank, seed=s) for s in range(3)], [score(bank, seed=s, **few) for s in range(3)]
             fresh = [score(lambda x: latents.encode(model, x)[0], sprites, seed=s, **few) for s in range(3)]
-            print(f"  {score.__name__}, mean ± half the range over 3 seeds: from a bank "
-                  f"{' and '.join(f'{np.mean(v):.3f} ± {np.ptp(v) / 2:.3f}' for v in banks)} "
-                  f"(10,000 / 5,000 and 1,000 / 500 groups), from fresh images {np.mean(fresh):.3f} ± {np.ptp(fresh) / 2:.3f} (1,000 / 500)")
+            found = [f"{np.mean(v):.3f} ± {np.ptp(v) / 2:.3f}" for v in (*banks, fresh)]
+            print(f"  {score.__name__}, mean ± half the range over 3 seeds: from a bank {found[0]} (10,000 / 5,000 groups) "
+                  f"and {found[1]} (1,000 / 500), from fresh images {found[2]} (1,000 / 500)")
 
 
 if __name__ == "__main__":
