@@ -127,6 +127,13 @@ def test_objectives_and_precisions(objective, precision):
     assert history["val_loss"][-1] < history["val_loss"][0]
 
 
+@pytest.mark.parametrize(("capability", "said"), (("AVX2", 1), ("AVX512", 0)))
+def test_sixteen_bits_are_warned_of_where_the_cpu_imitates_them(monkeypatch, recwarn, capability, said):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert [machine.precision(name, torch.device("cpu")) for name in ("auto", "float32")] == [torch.float32] * 2 and not recwarn
+    assert machine.precision("bfloat16", torch.device("cpu")) is torch.bfloat16 and len(recwarn) == said
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_cuda():
     model, history = train(small_config(precision="auto", epochs=3, network="classic"), device="cuda")
