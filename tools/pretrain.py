@@ -31,7 +31,7 @@ RECIPES = {
     "annealed": dict(objective="annealed", beta=20.0, beta_schedule="warmup", schedule_steps=2_000, capacity_max=25.0,
                      capacity_steps=20_000, epochs=8, **COMMON),
     "btcvae": dict(objective="btcvae", beta=6.0, epochs=20, **COMMON),
-    "factorvae": dict(objective="factorvae", beta=6.4, discriminator_width=256, discriminator_lr=5e-4, epochs=8, **COMMON),
+    "factorvae": dict(objective="factorvae", beta=20.0, discriminator_width=256, discriminator_lr=5e-4, epochs=4, **COMMON),
     # the faces' classic network at half the width: weights of 0.6 MB, and a third of the time a step
     "faces": dict(data_path="faces", in_channels=3, network="classic", hidden_dims=[16, 32, 64, 128], latent_dim=16,
                   reconstruction="gaussian", sigma=0.2, objective="btcvae", beta=4.0, num_images=50_000,
