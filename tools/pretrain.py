@@ -27,7 +27,7 @@ COMMON = dict(num_images=200_000, val_fraction=0.05, batch_size=64, lr=1e-3, lr_
 RECIPES = {
     "vae": dict(objective="beta_vae", beta=1.0, epochs=8, **COMMON),
     "beta4": dict(objective="beta_vae", beta=4.0, epochs=8, **COMMON),
-    # gamma rises, too: at once at 20 or 100 the KL met the capacity with means that were the same for all images
+    # gamma rises, too: at 100 from the start the KL met the capacity with means that were the same for all images
     "annealed": dict(objective="annealed", beta=20.0, beta_schedule="warmup", schedule_steps=2_000, capacity_max=25.0,
                      capacity_steps=20_000, epochs=8, **COMMON),
     "btcvae": dict(objective="btcvae", beta=6.0, epochs=20, **COMMON),
