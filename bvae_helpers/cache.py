@@ -152,22 +152,22 @@ class Cache:
         disk is full or the folder cannot be written, and leaves nothing half-written then.
         """
         note = self.resumable()
-        with self.explained(), open(self.part, "ab") as file:
-            file.truncate(note["images"] * self.image_bytes)
-            needed, free = (self.count - note["files"]) * self.image_bytes, shutil.disk_usage(self.folder).free
-            if needed > free:
-                raise OSError(errno.ENOSPC, f"{needed / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free")
-            try:
-                self.append(file, note, decoded(note["files"]))
-            except ValueError:                 # the pictures are at fault: there is nothing to go on with
-                self.discard()
-                raise
-            finally:
-                file.flush()
-                if self.part.exists():
-                    write_note(self.part_note, note)
-            os.fsync(file.fileno())
-            os.replace(self.part, self.pixels)
+        with self.explained():
+            with open(self.part, "ab") as file:
+                file.truncate(note["images"] * self.image_bytes)
+                needed, free = (self.count - note["files"]) * self.image_bytes, shutil.disk_usage(self.folder).free
+                if needed > free:
+                    raise OSError(errno.ENOSPC, f"{needed / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free")
+                try:
+                    self.append(file, note, decoded(note["files"]))
+                except ValueError:             # the pictures are at fault: there is nothing to go on with
+                    self.discard()
+                    raise
+                finally:
+                    file.flush()
+                    if self.part.exists():
+                        write_note(self.part_note, note)
+            os.replace(self.part, self.pixels)         # without waiting for the disk: should the power fail, the checksum tells
             os.replace(self.part_note, self.note)
 
     def append(self, file, note, decoded):

@@ -61,7 +61,7 @@ def log_gaussian(z, mu, logvar):
 def log_weights(batch_size, dataset_size=None, device=None):
     """(B, B) log-weights with which q(z) is estimated from the B posteriors of a batch.
 
-    ``dataset_size=None``: minibatch weighting, every posterior counts 1/B. Chen et al. 2018 (eq. 4)
+    ``dataset_size=None``: minibatch weighting, every posterior counts 1/B. Chen et al. 2018 (eq. 3)
     write 1/(N B) for a data set of N: the gradient is the same, but the total correlation is off
     by (D - 1) log N. With ``dataset_size=N``: stratified, the posterior that z was drawn from
     counts 1/N and the others share the rest, which makes the estimate of q(z) unbiased.
