@@ -45,6 +45,18 @@ TRADEOFF = """Draw rate, distortion and MIG against beta, from the table of a sw
   python -m bvae_helpers tradeoff sweep.csv --out tradeoff.png"""
 
 
+def device_of(text):
+    """A device that torch can use here."""
+    try:
+        device = torch.device(text)
+    except RuntimeError:
+        raise argparse.ArgumentTypeError(f"no such device: {text!r}") from None
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise argparse.ArgumentTypeError(f"no {text!r} here: torch {torch.__version__} sees {count} CUDA devices; leave it out")
+    return text
+
+
 def make_parser():
     parser = Parser(prog="python -m bvae_helpers", description="Train a beta-VAE, measure it, and draw what its latents do.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="train | evaluate | traverse | sweep | tradeoff")
@@ -53,7 +65,7 @@ def make_parser():
         made = commands.add_parser(name, description=text, help=text.split("\n\n")[0].rstrip("."), usage=f"%(prog)s {usage}",
                                    formatter_class=argparse.RawDescriptionHelpFormatter)
         made.set_defaults(run=run)
-        made.add_argument("--device", help="cpu, cuda or cuda:N (default: CUDA if there is one)")
+        made.add_argument("--device", type=device_of, help="cpu, cuda or cuda:N (default: CUDA if there is one)")
         made.add_argument("--traceback", action="store_true", help="show where in the code an error came from")
         return made
 

@@ -23,7 +23,7 @@ import torch
 
 try:
     import fcntl
-except ImportError:               # no POSIX: two processes that start at once both build
+except ImportError:               # no POSIX: processes that start at once all do the work; one sweep at a time has to do
     fcntl = None
 
 PIECE = 1 << 24                   # bytes checked or read at a time
@@ -37,6 +37,25 @@ def cache_folder():
     """
     base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return pathlib.Path(os.environ.get("BVAE_CACHE") or pathlib.Path(base) / "bvae_helpers").expanduser()
+
+
+@contextmanager
+def locked(file, waiting=None):
+    """One process of this machine at a time, by an open file, which is closed at the end.
+
+    ``waiting`` is printed where another is at it. The system frees the lock of a process that dies.
+    """
+    with file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waiting:
+                    print(waiting, flush=True)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError:              # a file system without locks
+                pass
+        yield
 
 
 def write_note(path, note):
@@ -129,27 +148,19 @@ class Cache:
 
     @contextmanager
     def lock(self):
-        """One process at a time: a second one waits here. The system frees the lock of a process that dies."""
+        """One process at a time: a second one waits here."""
         with self.explained():
             self.folder.mkdir(parents=True, exist_ok=True)
             file = open(self.note.with_suffix(".lock"), "w")
-        with file:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    print("another process is decoding these pictures: waiting for it", flush=True)
-                    fcntl.flock(file, fcntl.LOCK_EX)
-                except OSError:          # a file system without locks
-                    pass
+        with locked(file, "another process is decoding these pictures: waiting for it"):
             yield
 
     def build(self, decoded):
         """Write the cache, going on where an interrupted build stopped.
 
-        ``decoded(start)`` yields, for the sources from number ``start`` on and in order,
-        (how many sources, their images (n, C, S, S), what failed: a dict). Raises OSError when the
-        disk is full or the folder cannot be written, and leaves nothing half-written then.
+        ``decoded(start, bad)`` yields, for the sources from number ``start`` on and in order,
+        (how many sources, their images (n, C, S, S), what failed: a dict); ``bad`` failed before. Raises
+        OSError when the disk is full or the folder cannot be written, and leaves nothing half-written then.
         """
         note = self.resumable()
         with self.explained():
@@ -159,7 +170,7 @@ class Cache:
                 if needed > free:
                     raise OSError(errno.ENOSPC, f"{needed / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free")
                 try:
-                    self.append(file, note, decoded(note["files"]))
+                    self.append(file, note, decoded(note["files"], note["bad"]))
                 except ValueError:             # the pictures are at fault: there is nothing to go on with
                     self.discard()
                     raise

@@ -14,7 +14,7 @@ import zlib
 import torch
 import torchvision
 
-from .cache import cache_folder
+from .cache import cache_folder, locked
 from .images import SUFFIXES, ImageFolder
 
 FOLDER = "img_align_celeba"
@@ -126,25 +126,30 @@ def unpack(archive):
     info = archive.stat()
     key = hashlib.sha256(f"{archive} {info.st_size} {info.st_mtime_ns}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
     target = cache_folder() / f"{archive.stem}-{key}"
-    if target.is_dir():
-        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with locked(open(f"{target}.lock", "w"), "another process is unpacking it: waiting"):
+        if not target.is_dir():
+            extract(archive, target)
+    return target
+
+
+def extract(archive, target):
+    """Unpack a zip into a folder that is there in whole or not at all."""
     partial = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         with zipfile.ZipFile(archive) as file:
             members = [m for m in file.infolist() if os.path.splitext(m.filename)[1].lower() in SUFFIXES | {".txt", ".csv"}]
             check_members(members, archive)
-            partial.mkdir(parents=True)
+            partial.mkdir()
             if sum(m.file_size for m in members) > shutil.disk_usage(partial).free:
                 raise OSError(f"no room to unpack {str(archive)!r}: {sum(m.file_size for m in members) / 1e9:.2f} GB, into "
                               f"{str(target.parent)!r}; set BVAE_CACHE to a folder with room")
             file.extractall(partial, members)
-        if not target.is_dir():              # another process may have been at it
-            os.rename(partial, target)
+        os.rename(partial, target)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:      # RuntimeError: a password, a method unknown
         raise ValueError(f"{str(archive)!r} cannot be unpacked ({error}): was it uploaded or downloaded in full?") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return target
 
 
 def check_members(members, archive):

@@ -64,10 +64,10 @@ def tradeoff(rows):
     """What beta buys and costs, from the rows of a sweep: rate, distortion and, where measured, MIG against beta.
 
     A point a run, a line through the medians over the seeds; a colour for each combination of other settings.
-    Raises ValueError for a table without rows.
+    Raises ValueError for a table without rows, or of something else.
     """
-    if not rows:
-        raise ValueError("the table holds no runs; make it with python -m bvae_helpers sweep")
+    if not rows or not {"objective", "beta", "settings"} <= set(rows[0]):
+        raise ValueError("the table holds no runs of a sweep; make it with python -m bvae_helpers sweep")
     groups = {}
     for row in rows:
         others = {"objective": row["objective"], **json.loads(row["settings"])}

@@ -110,6 +110,9 @@ def folder(path):
 
 def check_same_run(state, config, fingerprint):
     """Raise ValueError, naming the settings, if a checkpoint is of another run than ``config`` describes."""
+    if not {"config", "data"} <= state.keys():
+        raise ValueError(f"the last.pt in {config.save_dir!r} is not of a run of fit(). Use another save_dir, or resume=False "
+                         "(--no-resume) to keep it aside")
     old, new = Config(**state["config"]).to_dict(), config.to_dict()
     fixed = set(new) - (FREE - {"epochs"} if config.lr_schedule == "cosine" else FREE)
     differ = [f"{name} {old[name]} there, {new[name]} here" for name in sorted(fixed) if old[name] != new[name]]
@@ -117,7 +120,7 @@ def check_same_run(state, config, fingerprint):
         differ.append(f"data {state['data']} there, {fingerprint} here")
     if differ:
         raise ValueError(f"{config.save_dir!r} holds a run with other settings ({'; '.join(differ)}). Use another save_dir, "
-                         "or resume=False to train anew and keep the old files aside")
+                         "or resume=False (--no-resume) to train anew and keep the old files aside")
 
 
 def move_aside(path):

@@ -10,6 +10,7 @@ Training takes ``images`` of any of these kinds, through ``as_images``:
 
 import math
 import pathlib
+import zipfile
 import zlib
 
 import numpy as np
@@ -68,8 +69,11 @@ class DSprites(FactorFile):
 
     def __init__(self, path):
         super().__init__(path, "https://github.com/google-deepmind/dsprites-dataset")
-        with np.load(self.path, allow_pickle=False) as archive:
-            self.pixels = archive["imgs"]                          # (737280, 64, 64), 0 or 1
+        try:
+            with np.load(self.path, allow_pickle=False) as archive:
+                self.pixels = archive["imgs"]                      # (737280, 64, 64), 0 or 1
+        except (KeyError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(f"{str(self.path)!r} is not the dSprites file, or not all of it ({error}): get it anew") from error
 
     def read(self, index):
         return torch.from_numpy(self.pixels[index] * np.uint8(255))[:, None]
@@ -87,7 +91,10 @@ class Shapes3D(FactorFile):
             import h5py
         except ImportError:
             raise ImportError("3D Shapes is an HDF5 file: pip install h5py") from None
-        self.pixels = h5py.File(self.path, "r")["images"]          # (480000, 64, 64, 3)
+        file = h5py.File(self.path, "r")
+        if "images" not in file:
+            raise ValueError(f"{str(self.path)!r} is not 3D Shapes: it holds {', '.join(file) or 'nothing'}, no 'images'")
+        self.pixels = file["images"]                               # (480000, 64, 64, 3)
 
     def read(self, index):
         unique, inverse = np.unique(index, return_inverse=True)    # h5py wants them rising, once each

@@ -176,12 +176,12 @@ class ImageFolder(Dataset):
             bad.update(failed)
         return pixels[:n], bad
 
-    def decoded(self, start):
+    def decoded(self, start, bad=()):
         """Decode the files from number ``start`` on -> (how many files, their images (n, C, S, S), failures), chunk by chunk.
 
-        Raises ValueError as soon as more than half of all files have failed.
+        ``bad``: the failures before ``start``. Raises ValueError as soon as more than half of all files have failed.
         """
-        bad, left, size = {}, self.files[start:], self.settings["img_size"]
+        bad, left, size = dict(bad), self.files[start:], self.settings["img_size"]
         step = max(1, min(64, CHUNK_BYTES // (3 * size * size)))
         chunks = [left[i:i + step] for i in range(0, len(left), step)]
         quiet = not self.progress or len(left) < 1000

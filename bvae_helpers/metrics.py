@@ -3,7 +3,7 @@
 Codes (N, D) are the encoder's means, factors (N, K) whole numbers. The protocols are disentanglement_lib's
 (Locatello et al. 2019, "Challenging Common Assumptions", appendix C): 10,000 samples to train on, 5,000 to
 test. ``beta_vae_score`` and ``factor_vae_score`` draw samples of their own, ``udr`` takes several models'
-codes and no factors, and ``evaluate`` computes them all and prints a table.
+codes and no factors, and ``evaluate`` computes all others and prints a table.
 
 What needs scikit-learn is loaded when it is first asked for: sliders need not wait for classifiers.
 """

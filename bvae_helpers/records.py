@@ -1,6 +1,7 @@
 """What a run leaves behind besides its weights: the History, early pictures, TensorBoard logs."""
 
 import math
+import pathlib
 import time
 from dataclasses import dataclass, field
 
@@ -101,7 +102,13 @@ def run_folder(config):
     """A new TensorBoard folder for a run under ``log_dir``."""
     if config.log_dir is None:
         return None
-    return f"{config.log_dir}/{time.strftime('%Y%m%d-%H%M%S')}_{config.objective}_beta{config.beta:g}_seed{config.seed}"
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}_{config.objective}_beta{config.beta:g}_seed{config.seed}"
+    return str(pathlib.Path(config.log_dir).expanduser() / name)
+
+
+def same_folder(before, now):
+    """The TensorBoard folder to go on in: the one of ``before``, as long as ``log_dir`` is the same."""
+    return before if before and now and pathlib.Path(before).parent == pathlib.Path(now).parent else now
 
 
 def pair_of(model, images):

@@ -12,7 +12,7 @@ from . import checkpoints, machine, parallel
 from .data import mirror_half, split, to_batch
 from .losses import beta_at
 from .objectives import Objective
-from .records import History, TensorBoard, pair_of, picture_due, run_folder
+from .records import History, TensorBoard, pair_of, picture_due, run_folder, same_folder
 
 
 class Run:
@@ -75,7 +75,7 @@ class Run:
         """The checkpoint to go on from, if there is one; without, what is in the way is moved aside."""
         last = self.folder and self.folder / "last.pt"
         if resume and last and last.is_file():
-            return checkpoints.load(last, self.device if self.ranks.world == 1 else "cpu")
+            return checkpoints.load(last)
         if self.folder and any(self.folder.glob("*.pt")):
             checkpoints.move_aside(self.folder)
 
@@ -168,6 +168,11 @@ class Run:
         self.board.close()
         self.model.eval()
 
+    def stopped(self):
+        """What to raise when the run is stopped before its end."""
+        kept = "call fit again to go on" if self.folder else "without a save_dir nothing was kept"
+        return KeyboardInterrupt(f"stopped at step {self.step} of {self.total_steps}; {kept}")
+
     pictured = property(lambda self: (self.held_out if len(self.held_out) else self.train)[:8])
     folder = property(lambda self: None if self.config.save_dir is None else checkpoints.folder(self.config.save_dir))
 
@@ -209,7 +214,8 @@ class Run:
         self.seconds, self.val_loss = state["seconds"], state["val_loss"]
         self.best, self.history = state["best_val_loss"], History(**state["history"])
         self.recent = [{name: value.to(self.device) for name, value in terms.items()} for terms in state["recent"]]
-        self.sums, self.log_folder = state["sums"], state["log_folder"]
+        self.sums = state["sums"]
+        self.log_folder = same_folder(state["log_folder"], self.log_folder)
         checkpoints.set_rng_state(state["rng"])
         self.ranks.same_noise(state["rng"], self.device)
 
@@ -233,6 +239,10 @@ def check_run(model, images, config, fewest):
     want = (model.in_channels, model.img_size, model.img_size)
     if images.shape != want:
         raise ValueError(f"the model takes images {want}, the data hold {images.shape}; set in_channels and img_size to fit")
+    some = images.take(torch.arange(min(8, len(images))))
+    if some.is_floating_point() and (some.min() < -0.001 or some.max() > 1.001):
+        raise ValueError(f"images are uint8, or floats from 0 to 1; these are floats from {some.min():.3g} to {some.max():.3g}: "
+                         "leave out Normalize, divide by 255")
     for name in ("beta", "latent_dim", "hidden_dims", "network"):
         if getattr(model, name) != getattr(config, name):
             raise ValueError(f"the model has {name} {getattr(model, name)}, the config {getattr(config, name)}; "

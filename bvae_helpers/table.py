@@ -8,12 +8,8 @@ import importlib
 import io
 import os
 import pathlib
-from contextlib import contextmanager
 
-try:
-    import fcntl
-except ImportError:               # no POSIX: one sweep at a time has to do
-    fcntl = None
+from .cache import locked
 
 
 def number(text):
@@ -39,7 +35,7 @@ def add(path, row):
     """Add a row, unless one with its ``key`` is there. Columns that only some rows have are empty in the others."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path):
+    with locked(open(path.with_name(f".{path.name}.lock"), "w")):
         rows = read(path)
         if row["key"] in (old["key"] for old in rows):
             return
@@ -77,15 +73,3 @@ def replace(path, content):
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def locked(path):
-    """One writer at a time, between the processes of a machine."""
-    with open(path.with_name(f".{path.name}.lock"), "w") as file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX)
-            except OSError:          # a file system without locks
-                pass
-        yield

@@ -39,7 +39,7 @@ def fit(model, data, config=None, *, resume=True, progress=True, stop_after=None
             for index in run.begin_epoch():
                 if run.ranks.any(stop.requested) or run.step - first == stop_after:
                     run.save("last.pt")
-                    raise KeyboardInterrupt(f"stopped at step {run.step} of {run.total_steps}; call fit again to go on")
+                    raise run.stopped()
                 run.record(train_step(run, run.batch(index), beta_at(run.step, config)))
                 bar.update()
             run.end_epoch(validate)

@@ -22,7 +22,7 @@ def make(folder, digest="a", count=50):
     return Cache(folder, "faces", digest, count, SHAPE)
 
 
-def chunks(start=0, step=7, stop=None, error=KeyboardInterrupt):
+def chunks(start=0, bad=(), step=7, stop=None, error=KeyboardInterrupt):
     """All of PIXELS but number 9, which is a failure, seven at a time; ``error`` before source ``stop``."""
     for first in range(start, 50, step):
         if stop is not None and first >= stop:
@@ -106,21 +106,21 @@ def test_a_note_that_cannot_be_read_is_no_cache(tmp_path, text):
 def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path):
     cache, starts = make(tmp_path), []
     with pytest.raises(KeyboardInterrupt):
-        cache.build(lambda start: chunks(start, stop=21))
+        cache.build(lambda start, bad: chunks(start, stop=21))
     assert cache.load(0) is None                       # never half of one
 
-    def rest(start):
-        starts.append(start)
+    def rest(start, bad):
+        starts.append((start, dict(bad)))
         return chunks(start)
 
     make(tmp_path).build(rest)
     pixels, bad = cache.load(0)
-    assert starts == [21] and torch.equal(pixels, GOOD) and bad == {"9": "bad"}
+    assert starts == [(21, {"9": "bad"})] and torch.equal(pixels, GOOD) and bad == {"9": "bad"}
 
 
 def test_an_interrupted_build_of_other_sources_is_not_gone_on_with(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        make(tmp_path).build(lambda start: chunks(start, stop=21))
+        make(tmp_path).build(lambda start, bad: chunks(start, stop=21))
     assert make(tmp_path, "b").resumable()["files"] == 0 and make(tmp_path).resumable()["files"] == 21
 
 
@@ -129,7 +129,7 @@ def test_an_interrupted_build_of_other_sources_is_not_gone_on_with(tmp_path):
 def test_a_damaged_interrupted_build_begins_anew(tmp_path, harm):
     cache = make(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        cache.build(lambda start: chunks(start, stop=21))
+        cache.build(lambda start, bad: chunks(start, stop=21))
     harm(cache.part)
     assert cache.resumable()["files"] == 0
     cache.build(chunks)
@@ -140,7 +140,7 @@ def die(folder):
     """Build slowly, with a note after each chunk, until killed."""
     C.SAVE_SECONDS = 0.0
 
-    def slow(start):
+    def slow(start, bad):
         for chunk in chunks(start):
             yield chunk
             time.sleep(0.05)
@@ -245,7 +245,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 
 def test_pictures_at_fault_leave_nothing(tmp_path):
     with pytest.raises(ValueError, match="stopped at 21"):
-        make(tmp_path).build(lambda start: chunks(start, stop=21, error=ValueError))
+        make(tmp_path).build(lambda start, bad: chunks(start, stop=21, error=ValueError))
     assert list(tmp_path.iterdir()) == []
 
 

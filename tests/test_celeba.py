@@ -1,7 +1,9 @@
 """CelebA, wherever it lies: folder, zip, torchvision's layout, download; else drawn faces. And its lists."""
 
 import pathlib
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -132,6 +134,14 @@ def test_a_zip(tmp_path, place, given, capsys):
     assert load_celeba(tmp_path / given, 8).path == faces.path           # unpacked once
 
 
+def test_processes_that_start_at_once_unpack_once(tmp_path, monkeypatch):
+    archive, extract, calls = zipped(tmp_path / "pictures.zip", members(tmp_path, "")), celeba.extract, []
+    monkeypatch.setattr(celeba, "extract", lambda *args: (calls.append(args), time.sleep(0.1), extract(*args)))
+    with ThreadPoolExecutor(4) as pool:             # each opens the lock for itself, as processes do
+        folders = list(pool.map(unpack, [archive] * 4))
+    assert len(calls) == 1 and len(set(folders)) == 1 and len(list(folders[0].glob("*.jpg"))) == 6
+
+
 def test_a_zip_through_the_config(tmp_path):
     archive = zipped(tmp_path / "pictures.zip", members(tmp_path, ""))
     data = load_data(Config(data_path=archive, img_size=8))
@@ -161,7 +171,7 @@ def test_half_a_zip(tmp_path, cut):
     archive.write_bytes(archive.read_bytes()[:-cut])
     with pytest.raises(ValueError, match="half.zip' cannot be unpacked .*in full"):
         unpack(archive)
-    assert not list((tmp_path / "cache").glob("*"))
+    assert {p.suffix for p in (tmp_path / "cache").glob("*")} <= {".lock"}
 
 
 def test_a_zip_with_a_flipped_bit(tmp_path):
@@ -171,7 +181,7 @@ def test_a_zip_with_a_flipped_bit(tmp_path):
     archive.write_bytes(data)
     with pytest.raises(ValueError, match="cannot be unpacked .*CRC"):
         unpack(archive)
-    assert not list((tmp_path / "cache").glob("*"))
+    assert {p.suffix for p in (tmp_path / "cache").glob("*")} <= {".lock"}
 
 
 def test_other_zips(tmp_path, monkeypatch):
@@ -183,7 +193,7 @@ def test_other_zips(tmp_path, monkeypatch):
     monkeypatch.setattr(celeba.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 100}))
     with pytest.raises(OSError, match="no room to unpack .*large.zip.*BVAE_CACHE"):
         unpack(archive)
-    assert not list((tmp_path / "cache").glob("*"))
+    assert {p.suffix for p in (tmp_path / "cache").glob("*")} <= {".lock"}
 
 
 # The last resorts

@@ -65,6 +65,25 @@ def test_a_missing_file_says_where_to_get_it(reader, tmp_path):
         reader(tmp_path / "nothing.npz")
 
 
+@pytest.mark.parametrize("content", (b"", b"text", "half", "other"))
+def test_a_file_that_is_not_dsprites_is_named(dsprites_file, tmp_path, content):
+    path = tmp_path / "wrong.npz"
+    if content == "other":
+        np.savez(path, weights=np.zeros(3))
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else dsprites_file[0].read_bytes()[:-200])
+    with pytest.raises(ValueError, match="wrong.npz' is not the dSprites file"):
+        D.DSprites(path)
+
+
+def test_another_h5_file_is_named(tmp_path):
+    h5py = pytest.importorskip("h5py", reason="h5py is an optional extra")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["weights"] = np.zeros(3)
+    with pytest.raises(ValueError, match="other.h5' is not 3D Shapes: it holds weights"):
+        D.Shapes3D(tmp_path / "other.h5")
+
+
 def test_shapes3d(tmp_path):
     h5py = pytest.importorskip("h5py", reason="h5py is an optional extra")
     pixels = np.random.default_rng(0).integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)

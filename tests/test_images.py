@@ -202,6 +202,24 @@ def test_hopeless_folders_are_given_up_early(tmp_path, decoding_counted):
     assert len(decoding_counted) < 1000
 
 
+def test_failures_before_an_interruption_count(tmp_path, monkeypatch):
+    for n in range(100):
+        (tmp_path / f"{n:04d}.png").write_bytes(b"nothing")
+    gallery(tmp_path / "good", 90)
+    decode_chunk = ImageFolder.decode_chunk
+
+    def stop(self, chunk):
+        if "0064.png" in (found.name for found in chunk):
+            raise KeyboardInterrupt
+        return decode_chunk(self, chunk)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(ImageFolder, "decode_chunk", stop)
+        ImageFolder(tmp_path, 8)
+    with pytest.raises(ValueError, match="9[0-9]|100 of 190 pictures could not be read"):
+        ImageFolder(tmp_path, 8)
+
+
 @pytest.mark.parametrize("harm, why", [(lambda p: p.unlink(), "No such file"), (lambda p: p.write_bytes(b"other"), "changed"),
                                        (lambda p: os.utime(p, ns=(1, 1)), "changed")])
 def test_a_file_that_goes_or_changes_after_the_scan(tmp_path, monkeypatch, harm, why):

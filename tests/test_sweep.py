@@ -194,6 +194,8 @@ def test_the_figure_without_mig_and_without_rows():
     assert len(plots.tradeoff(fake_rows(mig=False)).axes) == 2
     with pytest.raises(ValueError, match="holds no runs"):
         plots.tradeoff([])
+    with pytest.raises(ValueError, match="holds no runs"):
+        plots.tradeoff([{"name": "of another table", "beta": 1.0}])
 
 
 def test_the_command_line(tmp_path, monkeypatch, capsys):

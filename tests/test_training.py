@@ -377,6 +377,40 @@ def test_checkpoints_of_the_original_notebook_are_not_overwritten(tmp_path, resu
     assert checkpoints.load(tmp_path / "final_model.pt")["epoch"] == 1
 
 
+def test_a_last_checkpoint_of_something_else_is_named(tmp_path):
+    checkpoints.save({"epoch": 50}, tmp_path / "last.pt")
+    with pytest.raises(ValueError, match="last.pt in .* is not of a run of fit"):
+        train(small_config(tmp_path))
+
+
+@pytest.mark.parametrize("first, then, same", [("a", "a", True), ("a", "b", False), (None, "b", False), ("a", None, False)])
+def test_logs_go_on_in_their_folder_unless_log_dir_is_another(tmp_path, first, then, same):
+    config, place = small_config(tmp_path / "c"), {None: None, "a": tmp_path / "a", "b": tmp_path / "b"}
+    for log_dir, stop_after in ((place[first], 3), (place[then], None)):
+        try:
+            train(config.replace(log_dir=log_dir), stop_after=stop_after)
+        except KeyboardInterrupt:
+            pass
+    written = {name: len(list(place[name].glob("*/events*"))) for name in ("a", "b")}
+    assert written == ({"a": 2, "b": 0} if same else {"a": int(first == "a"), "b": int(then == "b")})
+    assert len(list((tmp_path / "a").glob("*"))) == (first == "a")
+
+
+def test_a_stopped_run_says_what_was_kept(tmp_path):
+    for folder, words in ((tmp_path, "call fit again to go on"), (None, "nothing was kept")):
+        with pytest.raises(KeyboardInterrupt, match=f"stopped at step 3 of 20; .*{words}"):
+            train(small_config(folder), stop_after=3)
+
+
+@pytest.mark.parametrize("pictures, words", [(lambda x: x * 2 - 1, "floats from -1 to"), (lambda x: x * 255, "floats from 0 to")])
+def test_floats_that_are_no_pictures_are_refused(pictures, words):
+    x = small_pictures().float() / 255
+    x[0, 0, 0, :2] = torch.tensor([0.0, 1.0])
+    with pytest.raises(ValueError, match=f"{words}.*leave out Normalize"):
+        train(small_config(), pictures(x))
+    train(small_config(epochs=1), x)
+
+
 def test_a_broken_last_checkpoint_is_named_and_kept(tmp_path):
     (tmp_path / "last.pt").write_bytes(b"half a file")
     with pytest.raises(ValueError, match="last.pt.*not a readable checkpoint"):
