@@ -29,7 +29,7 @@ RECIPES = {
     "beta4": dict(objective="beta_vae", beta=4.0, epochs=8, **COMMON),
     # gamma rises, too: at 100 from the start the KL met the capacity with means that were the same for all images
     "annealed": dict(objective="annealed", beta=20.0, beta_schedule="warmup", schedule_steps=2_000, capacity_max=25.0,
-                     capacity_steps=20_000, epochs=8, **COMMON),
+                     capacity_steps=40_000, epochs=16, **COMMON),
     "btcvae": dict(objective="btcvae", beta=6.0, epochs=20, **COMMON),
     "factorvae": dict(objective="factorvae", beta=20.0, discriminator_width=256, discriminator_lr=5e-4, epochs=4, **COMMON),
     # the faces' classic network at half the width: weights of 0.6 MB, and a third of the time a step
