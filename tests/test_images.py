@@ -216,7 +216,7 @@ def test_failures_before_an_interruption_count(tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(ImageFolder, "decode_chunk", stop)
         ImageFolder(tmp_path, 8)
-    with pytest.raises(ValueError, match="9[0-9]|100 of 190 pictures could not be read"):
+    with pytest.raises(ValueError, match=r"(9[6-9]|100) of 190 pictures could not be read"):
         ImageFolder(tmp_path, 8)
 
 
