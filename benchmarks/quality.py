@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from pretrain import EVALUATION_SEEDS, PROTOCOL, RECIPES, SAMPLES, scores  # noqa: E402
+from pretrain import AFTER, EVALUATION_SEEDS, PROTOCOL, RECIPES, SAMPLES, scores  # noqa: E402
 
 from bvae_helpers import checkpoints, latents, machine, metrics  # noqa: E402
 from bvae_helpers.config import Config  # noqa: E402
@@ -168,7 +168,7 @@ def read_setting(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", choices=RECIPES, help="recipe to train")
+    parser.add_argument("name", nargs="?", choices=[name for name in RECIPES if name not in AFTER], help="recipe to train")
     parser.add_argument("--compare", nargs="*", metavar="MODEL", help="score models of the zoo (default: all that are there)")
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, help="of training, on this machine")

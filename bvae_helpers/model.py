@@ -34,18 +34,22 @@ def up(channels_in, channels_out, network):
 class Encoder(nn.Module):
     """q(z | x): images (B, C, S, S) -> ``mu`` and ``logvar``, each (B, D)."""
 
-    def __init__(self, in_channels, latent_dim, hidden_dims, img_size=64, network="classic"):
+    def __init__(self, in_channels, latent_dim, hidden_dims, img_size=64, network="classic", patch=1):
         super().__init__()
-        widths = [in_channels, *hidden_dims]
+        self.fold = nn.PixelUnshuffle(patch) if patch > 1 else nn.Identity()
+        widths = [in_channels * patch ** 2, *hidden_dims]
         self.encoder = nn.Sequential(*[down(a, b, network) for a, b in zip(widths, widths[1:])])
-        features = hidden_dims[-1] * (img_size // 2 ** len(hidden_dims)) ** 2
+        features = hidden_dims[-1] * (img_size // (patch * 2 ** len(hidden_dims))) ** 2
         hidden = 256 if network == "sprites" else features
         self.fc = nn.Sequential(nn.Linear(features, hidden), nn.ReLU()) if network == "sprites" else nn.Identity()
         self.fc_mu = nn.Linear(hidden, latent_dim)
         self.fc_var = nn.Linear(hidden, latent_dim)
 
+    def features(self, x):
+        return self.fc(self.encoder(self.fold(x)).flatten(1))      # (B, hidden)
+
     def forward(self, x):
-        h = self.fc(self.encoder(x).flatten(1))                    # (B, features)
+        h = self.features(x)
         with torch.autocast(h.device.type, enabled=False):         # these two stay in float32
             return self.fc_mu(h.float()), self.fc_var(h.float())   # (B, D) each
 
@@ -53,23 +57,24 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """p(x | z): latents (B, D) -> images (B, C, S, S) in [0, 1]; ``logits(z)`` is before the sigmoid."""
 
-    def __init__(self, out_channels, latent_dim, hidden_dims, img_size=64, network="classic"):
+    def __init__(self, out_channels, latent_dim, hidden_dims, img_size=64, network="classic", patch=1):
         super().__init__()
-        widths = list(reversed(hidden_dims))
-        side = img_size // 2 ** len(hidden_dims)
+        widths, channels = list(reversed(hidden_dims)), out_channels * patch ** 2
+        side = img_size // (patch * 2 ** len(hidden_dims))
         features = widths[0] * side ** 2
         if network == "sprites":
             self.decoder_input = nn.Sequential(nn.Linear(latent_dim, 256), nn.ReLU(), nn.Linear(256, features), nn.ReLU())
-            last = [nn.ConvTranspose2d(widths[-1], out_channels, 4, stride=2, padding=1)]
+            last = [nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1)]
         else:
             self.decoder_input = nn.Linear(latent_dim, features)
-            last = [*up(widths[-1], widths[-1], network), nn.Conv2d(widths[-1], out_channels, 3, padding=1)]
+            last = [*up(widths[-1], widths[-1], network), nn.Conv2d(widths[-1], channels, 3, padding=1)]
         self.unflatten = nn.Unflatten(1, (widths[0], side, side))
         self.decoder = nn.Sequential(*[up(a, b, network) for a, b in zip(widths, widths[1:])])
-        self.final_layer = nn.Sequential(*last, nn.Sigmoid())
+        unfold = [nn.PixelShuffle(patch)] if patch > 1 else []
+        self.final_layer = nn.Sequential(*last, *unfold, nn.Sigmoid())
 
     def logits(self, z):
-        h = self.decoder(self.unflatten(self.decoder_input(z)))    # (B, widths[-1], S/2, S/2)
+        h = self.decoder(self.unflatten(self.decoder_input(z)))    # (B, widths[-1], side, side)
         return self.final_layer[:-1](h)                            # (B, C, S, S), any real number
 
     def forward(self, z):
@@ -91,22 +96,27 @@ class BetaVAE(nn.Module):
     ``network="classic"``: Conv(k3, s2, p1) + BatchNorm + LeakyReLU blocks, as on CelebA;
     ``network="sprites"``: Conv(k4, s2, p1) + ReLU and FC 256, the literature's on dSprites.
     ``beta`` is the weight of the KL, in nats per nat; the model keeps it, the objective uses it.
+    ``patch`` > 1: squares of so many pixels a side become channels before the first block, and pixels again after the
+    last (Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution", sub-pixel convolution). The large
+    pictures inside the network, where most of its time goes, are then so many times smaller each way.
     Raises ValueError for sizes that do not fit.
     """
 
-    def __init__(self, in_channels=3, latent_dim=128, hidden_dims=(32, 64, 128, 256), beta=4.0, img_size=64, network="classic"):
+    def __init__(self, in_channels=3, latent_dim=128, hidden_dims=(32, 64, 128, 256), beta=4.0, img_size=64, network="classic",
+                 patch=1):
         super().__init__()
         hidden_dims = [int(h) for h in hidden_dims]   # a copy: the caller keeps theirs
-        check_sizes(in_channels, latent_dim, hidden_dims, beta, img_size, network)
+        check_sizes(in_channels, latent_dim, hidden_dims, beta, img_size, network, patch)
         self.in_channels, self.latent_dim, self.hidden_dims = in_channels, latent_dim, hidden_dims
-        self.beta, self.img_size, self.network = beta, img_size, network
-        self.encoder = Encoder(in_channels, latent_dim, hidden_dims, img_size, network)
-        self.decoder = Decoder(in_channels, latent_dim, hidden_dims, img_size, network)
+        self.beta, self.img_size, self.network, self.patch = beta, img_size, network, patch
+        self.encoder = Encoder(in_channels, latent_dim, hidden_dims, img_size, network, patch)
+        self.decoder = Decoder(in_channels, latent_dim, hidden_dims, img_size, network, patch)
 
     @classmethod
     def from_config(cls, config):
         """The model that a Config describes."""
-        return cls(config.in_channels, config.latent_dim, config.hidden_dims, config.beta, config.img_size, config.network)
+        return cls(config.in_channels, config.latent_dim, config.hidden_dims, config.beta, config.img_size, config.network,
+                   config.patch)
 
     def reparameterize(self, mu, logvar, epsilon=None):
         """z = mu + sigma * epsilon with epsilon ~ N(0, I): (B, D) -> (B, D). Kingma & Welling 2014, sec. 2.4."""
@@ -143,17 +153,18 @@ class BetaVAE(nn.Module):
             raise ValueError(f"images must be floats in [0, 1], got {x.dtype}; divide uint8 images by 255")
 
 
-def check_sizes(in_channels, latent_dim, hidden_dims, beta, img_size, network):
+def check_sizes(in_channels, latent_dim, hidden_dims, beta, img_size, network, patch):
     if network not in NETWORKS:
         raise ValueError(f"network must be {' or '.join(NETWORKS)}, got {network!r}")
-    if not hidden_dims or min(in_channels, latent_dim, *hidden_dims) < 1:
-        raise ValueError("in_channels, latent_dim and every one of hidden_dims must be at least 1, "
-                         f"got {in_channels}, {latent_dim}, {hidden_dims}")
+    if not hidden_dims or min(in_channels, latent_dim, patch, *hidden_dims) < 1:
+        raise ValueError("in_channels, latent_dim, patch and every one of hidden_dims must be at least 1, "
+                         f"got {in_channels}, {latent_dim}, {patch}, {hidden_dims}")
     if not (math.isfinite(beta) and beta >= 0):
         raise ValueError(f"beta must be 0 or more, got {beta}")
-    step = 2 ** len(hidden_dims)
+    step = patch * 2 ** len(hidden_dims)
     if img_size < step or img_size % step:
-        raise ValueError(f"img_size must be a multiple of {step} (2 to the power of {len(hidden_dims)} blocks), got {img_size}; "
+        raise ValueError(f"img_size must be a multiple of {step} ({f'patches of {patch} pixels times ' if patch > 1 else ''}"
+                         f"2 to the power of {len(hidden_dims)} blocks), got {img_size}; "
                          f"use {max(step, round(img_size / step) * step)} or another number of hidden_dims")
 
 

@@ -243,7 +243,7 @@ def check_run(model, images, config, fewest):
     if some.is_floating_point() and (some.min() < -0.001 or some.max() > 1.001):
         raise ValueError(f"images are uint8, or floats from 0 to 1; these are floats from {some.min():.3g} to {some.max():.3g}: "
                          "leave out Normalize, divide by 255")
-    for name in ("beta", "latent_dim", "hidden_dims", "network"):
+    for name in ("beta", "latent_dim", "hidden_dims", "network", "patch"):
         if getattr(model, name) != getattr(config, name):
             raise ValueError(f"the model has {name} {getattr(model, name)}, the config {getattr(config, name)}; "
                              "build the model with BetaVAE.from_config(config)")

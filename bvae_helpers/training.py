@@ -29,7 +29,8 @@ def fit(model, data, config=None, *, resume=True, progress=True, stop_after=None
     KeyboardInterrupt when stopped, FloatingPointError when the loss is no longer a number.
     """
     config = config or Config(in_channels=model.in_channels, img_size=model.img_size, beta=model.beta,
-                              latent_dim=model.latent_dim, hidden_dims=model.hidden_dims, network=model.network)
+                              latent_dim=model.latent_dim, hidden_dims=model.hidden_dims, network=model.network,
+                              patch=model.patch)
     run = Run(model, as_images(data, config.num_images, config.seed), config, device)
     machine.keep_memory()
     run.start(resume)

@@ -56,11 +56,12 @@ def test_the_literatures_sprite_network():
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules())
 
 
-@pytest.mark.parametrize("channels, latents, dims, size, network", [
-    (3, 128, [32, 64, 128, 256], 64, "classic"), (3, 5, [4, 4, 4, 4], 32, "classic"), (1, 2, [4, 8], 20, "classic"),
-    (5, 3, [8], 6, "classic"), (1, 10, [32, 32, 64, 64], 64, "sprites"), (3, 4, [4, 4], 28, "sprites")])
-def test_shapes_and_ranges(channels, latents, dims, size, network):
-    model = BetaVAE(channels, latents, dims, 4.0, size, network)
+@pytest.mark.parametrize("channels, latents, dims, size, network, patch", [
+    (3, 128, [32, 64, 128, 256], 64, "classic", 1), (3, 5, [4, 4, 4, 4], 32, "classic", 1), (1, 2, [4, 8], 20, "classic", 1),
+    (5, 3, [8], 6, "classic", 1), (1, 10, [32, 32, 64, 64], 64, "sprites", 1), (3, 4, [4, 4], 28, "sprites", 1),
+    (1, 10, [32, 64], 64, "sprites", 4), (3, 4, [4], 18, "classic", 3)])
+def test_shapes_and_ranges(channels, latents, dims, size, network, patch):
+    model = BetaVAE(channels, latents, dims, 4.0, size, network, patch)
     x = torch.rand(3, channels, size, size)
     recon, mu, logvar = model(x)
     assert recon.shape == x.shape and mu.shape == logvar.shape == (3, latents)
@@ -102,6 +103,7 @@ def test_the_callers_list_is_never_changed():
 @pytest.mark.parametrize("settings, said", [
     (dict(img_size=60), "multiple of 16 .*got 60; use 64"), (dict(img_size=4), "multiple of 16 .*use 16"),
     (dict(hidden_dims=[]), "at least 1"), (dict(hidden_dims=[8, 0]), "at least 1"), (dict(latent_dim=0), "at least 1"),
+    (dict(patch=0), "at least 1"), (dict(patch=8), "patches of 8 pixels .*got 64; use 128"),
     (dict(in_channels=0), "at least 1"), (dict(beta=-1.0), "beta"), (dict(beta=float("nan")), "beta"),
     (dict(network="unet"), "classic or sprites")])
 def test_sizes_that_do_not_fit(settings, said):
@@ -116,3 +118,22 @@ def test_images_that_do_not_fit():
             call(torch.rand(2, 3, 16, 16))
         with pytest.raises(ValueError, match="divide uint8 images by 255"):
             call(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
+
+
+def test_patches_make_one_convolution_with_a_large_kernel():
+    """Folding 4 x 4 pixels into channels and convolving (k4, s2) is one convolution on the pixels with k16, s8."""
+    model, x, patch = BetaVAE(1, 3, [6], img_size=32, network="sprites", patch=4), torch.rand(2, 1, 32, 32), 4
+    inner = model.encoder.encoder[0][0]
+    kernel = torch.zeros(6, 1, 16, 16)
+    for row in range(4):
+        for column in range(4):
+            square = inner.weight[:, :, row, column].reshape(6, patch, patch)     # a channel is a pixel of the patch
+            kernel[:, 0, row * patch:(row + 1) * patch, column * patch:(column + 1) * patch] = square
+    expected = torch.nn.functional.conv2d(x, kernel, inner.bias, stride=8, padding=4)
+    assert torch.allclose(inner(model.encoder.fold(x)), expected, atol=1e-6)
+
+
+def test_without_patches_the_network_is_as_it_was():
+    names = set(BetaVAE(1, 3, [4, 8], img_size=16, network="sprites").state_dict())
+    assert names == set(BetaVAE(1, 3, [4, 8], img_size=64, network="sprites", patch=4).state_dict())
+    assert not any("fold" in name for name in names)

@@ -22,7 +22,9 @@ from bvae_helpers.data import load_data, render  # noqa: E402
 from bvae_helpers.losses import RECONSTRUCTIONS  # noqa: E402
 from bvae_helpers.model import BetaVAE, count_parameters  # noqa: E402
 from bvae_helpers.training import fit  # noqa: E402
+from bvae_helpers.waking import wake  # noqa: E402
 
+FAST = dict(hidden_dims=[32, 64], patch=4)        # five times as many steps a minute as the literature's network
 COMMON = dict(num_images=200_000, val_fraction=0.05, batch_size=64, lr=1e-3, lr_schedule="cosine")
 RECIPES = {
     "vae": dict(objective="beta_vae", beta=1.0, epochs=8, **COMMON),
@@ -32,11 +34,16 @@ RECIPES = {
                      capacity_steps=40_000, epochs=16, **COMMON),
     "btcvae": dict(objective="btcvae", beta=6.0, epochs=20, **COMMON),
     "factorvae": dict(objective="factorvae", beta=20.0, discriminator_width=256, discriminator_lr=5e-4, epochs=4, **COMMON),
+    # beta so high at first that only position and size are worth a latent, each its own; then it falls
+    "falling": dict(objective="btcvae", beta=4.0, beta_schedule="decreasing", beta_start=24.0, schedule_steps=8_000, epochs=6,
+                    **FAST, **COMMON),
+    "woken": dict(objective="btcvae", beta=4.0, epochs=8, **FAST, **COMMON),
     # the faces' classic network at half the width: weights of 0.6 MB, and a third of the time a step
     "faces": dict(data_path="faces", in_channels=3, network="classic", hidden_dims=[16, 32, 64, 128], latent_dim=16,
                   reconstruction="gaussian", sigma=0.2, objective="btcvae", beta=4.0, num_images=50_000,
                   val_fraction=0.05, batch_size=32, lr=2e-3, lr_schedule="cosine", epochs=16),
 }
+AFTER = {"woken": ("falling", 2)}       # begins with another recipe's weights, in which so many sleeping latents are woken
 EVALUATION_SEEDS = (100, 101, 102)      # none of them is a training seed
 SAMPLES = 6_000
 PROTOCOL = (f"{SAMPLES:,} images drawn afresh for each evaluation seed, mean codes, disentanglement_lib's protocols; "
@@ -75,6 +82,34 @@ def scored(model, config):
                                             if np.ndim(rows[0][k]) == 0}}
 
 
+def config_of(name, seed, folder):
+    return Config.sprites(**RECIPES[name], seed=seed, save_dir=str(folder), log_dir=None)
+
+
+def train(name, seed, folder):
+    """Train a recipe, and first the one that it goes on from, or go on with what is there -> the model."""
+    config = config_of(name, seed, folder)
+    data = load_data(config)
+    torch.manual_seed(seed)
+    model = BetaVAE.from_config(config)
+    if name in AFTER:
+        before, count = AFTER[name]
+        model.load_state_dict(train(before, seed, folder / before).state_dict())
+        wake(model, render(data, SAMPLES, seed)[0], count, seed=seed)
+    fit(model, data, config)
+    return model
+
+
+def what_came_before(name, folder):
+    """For the card: the recipe that was trained first, if one was."""
+    if name not in AFTER:
+        return {}
+    before, count = AFTER[name]
+    state = checkpoints.load(folder / before / "last.pt")
+    return {"after": {"name": before, "steps": state["step"], "training_minutes": round(state["seconds"] / 60, 1),
+                      "config": {**state["config"], "save_dir": None, "log_dir": None}, "latents_woken": count}}
+
+
 def card(name, model, state, others):
     """What the model is and scores, as plain values."""
     config = Config(**state["config"])
@@ -107,7 +142,8 @@ def publish(name, folder, others):
     config = {**state["config"], "save_dir": None, "log_dir": None}
     weights = {k: v.half() if v.is_floating_point() else v for k, v in state["model_state_dict"].items()}
     checkpoints.save({"model_state_dict": weights, "config": config}, target)
-    write(target.with_suffix(".json"), card(name, checkpoints.load_model(target), state, others))
+    made = card(name, checkpoints.load_model(target), state, others)
+    write(target.with_suffix(".json"), {**made, **what_came_before(name, folder)})
 
 
 def main():
@@ -124,16 +160,15 @@ def main():
     if args.threads:
         torch.set_num_threads(args.threads)
     folder = args.folder or ROOT / "checkpoints" / "pretrain" / f"{args.name}-{args.seed}"
-    config = Config.sprites(**RECIPES[args.name], seed=args.seed, save_dir=str(folder), log_dir=None)
     if args.rescore:
         rescore(args.name)
         return
     if args.score_only:
-        print(json.dumps(scores(checkpoints.load_model(folder / "last.pt"), config, EVALUATION_SEEDS[0])))
+        model = checkpoints.load_model(folder / "last.pt")
+        print(json.dumps(scores(model, model.config, EVALUATION_SEEDS[0])))
         return
     if not args.publish_only:
-        torch.manual_seed(args.seed)
-        fit(BetaVAE.from_config(config), load_data(config), config)
+        train(args.name, args.seed, folder)
     publish(args.name, folder, json.loads(args.other_seeds))
 
 

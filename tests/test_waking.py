@@ -1,0 +1,74 @@
+"""Waking sleeping latents: what the live ones say stays, what they do not say is said anew."""
+
+import pytest
+import torch
+
+from bvae_helpers import latents, waking
+from bvae_helpers.data import render
+from bvae_helpers.model import BetaVAE
+from bvae_helpers.sprites import Sprites
+
+
+@pytest.fixture
+def dozing():
+    """A model with latents 0 and 2 awake, 1 and 3 asleep, and images."""
+    torch.manual_seed(0)
+    model = BetaVAE(1, 4, [8, 8], network="sprites", patch=4).eval()
+    images = render(Sprites(), 600, 0)[0]
+    h = waking.hidden(model, images)
+    with torch.no_grad():
+        for layer in (model.encoder.fc_mu, model.encoder.fc_var):
+            layer.weight[[1, 3]], layer.bias[[1, 3]] = 0.0, 0.0
+        model.encoder.fc_mu.weight /= (h @ model.encoder.fc_mu.weight.T).std(0).clamp(min=1e-6)[:, None]
+        model.encoder.fc_var.bias[[0, 2]] = -2.0
+        model.decoder.decoder_input[0].weight[:, [1, 3]] *= 0.01
+    return model, images
+
+
+@pytest.mark.parametrize("count, woken", [(1, [1]), (2, [1, 3])])
+def test_woken_latents_are_live_and_the_others_are_as_they_were(dozing, count, woken):
+    model, images = dozing
+    before = latents.encode(model, images)
+    assert latents.active(*before).tolist() == [True, False, True, False]
+    assert waking.wake(model, images, count).tolist() == woken
+    mu, logvar = latents.encode(model, images)
+    assert torch.equal(mu[:, [0, 2]], before[0][:, [0, 2]]) and torch.equal(logvar[:, [0, 2]], before[1][:, [0, 2]])
+    assert latents.active(mu, logvar)[woken].all()
+    assert torch.allclose(mu[:, woken].std(0), torch.ones(count), atol=1e-3) and mu[:, woken].mean(0).abs().max() < 1e-3
+    assert torch.equal(logvar[:, woken], torch.full((len(mu), count), -3.0))
+    weights = model.decoder.decoder_input[0].weight.norm(dim=0)
+    assert torch.allclose(weights[woken], torch.full((count,), 0.3) * weights[[0, 2]].mean())
+
+
+def test_what_is_untold_is_orthogonal_to_what_is_told():
+    torch.manual_seed(0)
+    mu, own = torch.randn(500, 2), torch.randn(500, 1)
+    told = torch.cat([mu[:, :1] ** 3 - mu[:, :1] * mu[:, 1:], mu[:, 1:] ** 2 + 3], dim=1)
+    rest = waking.untold(torch.cat([told, own], dim=1), mu)
+    assert rest[:, :2].abs().max() < 1e-4                                   # a polynomial of the codes: nothing is left
+    assert torch.corrcoef(torch.stack([rest[:, 2], own[:, 0]]))[0, 1] > 0.98      # independent of the codes: all of it
+
+
+def test_the_classic_network_has_sleepers_too():
+    torch.manual_seed(0)
+    model, images = BetaVAE(1, 3, [4], img_size=64).eval(), render(Sprites(), 200, 0)[0]
+    with torch.no_grad():
+        model.encoder.fc_var.bias[0] = -4.0
+        for layer in (model.encoder.fc_mu, model.encoder.fc_var):
+            layer.weight[[1, 2]], layer.bias[[1, 2]] = 0.0, 0.0
+    assert waking.wake(model, images, 1).tolist() == [1]
+
+
+def test_what_can_not_be_woken(dozing):
+    model, images = dozing
+    with pytest.raises(ValueError, match="2 of 4 latents are asleep: can't wake 3"):
+        waking.wake(model, images, 3)
+    with pytest.raises(ValueError, match="can't wake 0"):
+        waking.wake(model, images, 0)
+    with pytest.raises(ValueError, match="2 live latents need at least 16 images, got 10"):
+        waking.wake(model, images[:10], 1)
+    with torch.no_grad():
+        for layer in (model.encoder.fc_mu, model.encoder.fc_var):
+            layer.weight.zero_(), layer.bias.zero_()
+    with pytest.raises(ValueError, match="4 of 4 latents are asleep: .*at least one must be awake"):
+        waking.wake(model, images, 1)
