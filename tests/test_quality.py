@@ -76,3 +76,31 @@ def small_images():
     sprites = Sprites()
     factors = sprites.sample_factors(300, torch.Generator().manual_seed(0))
     return Images(small_pictures()), sprites.images(factors)[:, :, 2::4, 2::4].contiguous(), factors
+
+
+def test_a_recipe_goes_on_from_another_ones_weights(quality, tmp_path, monkeypatch):
+    pretrain = sys.modules[quality.table.__globals__["scores"].__module__]
+    tiny = dict(num_images=64, epochs=1, batch_size=16, hidden_dims=[4], patch=8, latent_dim=3, lr=1e-3)
+    monkeypatch.setattr(pretrain, "RECIPES", {"first": tiny, "second": {**tiny, "epochs": 2, "beta": 2.0}})
+    monkeypatch.setattr(pretrain, "AFTER", {"second": ("first", 2)})
+    woken = []
+    monkeypatch.setattr(pretrain, "SAMPLES", 40)
+    monkeypatch.setattr(pretrain, "wake", lambda model, images, count, seed: woken.append(
+        (weights_of(model), len(images), count)))
+    trained = weights_of(pretrain.train("second", 3, tmp_path))
+    first = checkpoints.load(tmp_path / "first" / "last.pt")
+    (begun, images, count), = woken
+    assert first["epoch"] == 1 and (images, count) == (40, 2) and same(begun, first["model_state_dict"])
+    assert not same(trained, begun)
+    assert same(trained, weights_of(pretrain.train("second", 3, tmp_path)))           # complete: nothing is trained again
+    before = pretrain.what_came_before("second", tmp_path)["after"]
+    assert (before["name"], before["steps"], before["latents_woken"]) == ("first", 3, 2)
+    assert pretrain.what_came_before("first", tmp_path) == {}
+
+
+def weights_of(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)

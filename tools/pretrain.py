@@ -142,8 +142,11 @@ def publish(name, folder, others):
     config = {**state["config"], "save_dir": None, "log_dir": None}
     weights = {k: v.half() if v.is_floating_point() else v for k, v in state["model_state_dict"].items()}
     checkpoints.save({"model_state_dict": weights, "config": config}, target)
-    made = card(name, checkpoints.load_model(target), state, others)
-    write(target.with_suffix(".json"), {**made, **what_came_before(name, folder)})
+    before = what_came_before(name, folder)
+    made = {**card(name, checkpoints.load_model(target), state, others), **before}
+    for total in ("steps", "training_minutes") if before else ():
+        made[total] += before["after"][total]
+    write(target.with_suffix(".json"), made)
 
 
 def main():
