@@ -35,7 +35,7 @@ RECIPES = {
     "btcvae": dict(objective="btcvae", beta=6.0, epochs=20, **COMMON),
     "factorvae": dict(objective="factorvae", beta=20.0, discriminator_width=256, discriminator_lr=5e-4, epochs=4, **COMMON),
     # beta so high at first that only position and size are worth a latent, each its own; then it falls
-    "falling": dict(objective="btcvae", beta=4.0, beta_schedule="decreasing", beta_start=24.0, schedule_steps=8_000, epochs=6,
+    "falling": dict(objective="btcvae", beta=4.0, beta_schedule="decreasing", beta_start=40.0, schedule_steps=12_000, epochs=6,
                     **FAST, **COMMON),
     "woken": dict(objective="btcvae", beta=4.0, epochs=8, **FAST, **COMMON),
     # the faces' classic network at half the width: weights of 0.6 MB, and a third of the time a step
