@@ -37,7 +37,7 @@ RECIPES = {
     # beta so high at first that only position and size are worth a latent, each its own; then it falls
     "falling": dict(objective="btcvae", beta=4.0, beta_schedule="decreasing", beta_start=40.0, schedule_steps=12_000, epochs=6,
                     **FAST, **COMMON),
-    "woken": dict(objective="btcvae", beta=4.0, epochs=8, **FAST, **COMMON),
+    "woken": dict(objective="btcvae", beta=3.0, epochs=8, **FAST, **COMMON),
     # the faces' classic network at half the width: weights of 0.6 MB, and a third of the time a step
     "faces": dict(data_path="faces", in_channels=3, network="classic", hidden_dims=[16, 32, 64, 128], latent_dim=16,
                   reconstruction="gaussian", sigma=0.2, objective="btcvae", beta=4.0, num_images=50_000,
