@@ -45,11 +45,8 @@ class Encoder(nn.Module):
         self.fc_mu = nn.Linear(hidden, latent_dim)
         self.fc_var = nn.Linear(hidden, latent_dim)
 
-    def features(self, x):
-        return self.fc(self.encoder(self.fold(x)).flatten(1))      # (B, hidden)
-
     def forward(self, x):
-        h = self.features(x)
+        h = self.fc(self.encoder(self.fold(x)).flatten(1))         # (B, hidden)
         with torch.autocast(h.device.type, enabled=False):         # these two stay in float32
             return self.fc_mu(h.float()), self.fc_var(h.float())   # (B, D) each
 

@@ -15,11 +15,10 @@ def dozing():
     torch.manual_seed(0)
     model = BetaVAE(1, 4, [8, 8], network="sprites", patch=4).eval()
     images = render(Sprites(), 600, 0)[0]
-    h = waking.hidden(model, images)
     with torch.no_grad():
         for layer in (model.encoder.fc_mu, model.encoder.fc_var):
             layer.weight[[1, 3]], layer.bias[[1, 3]] = 0.0, 0.0
-        model.encoder.fc_mu.weight /= (h @ model.encoder.fc_mu.weight.T).std(0).clamp(min=1e-6)[:, None]
+        model.encoder.fc_mu.weight *= 20
         model.encoder.fc_var.bias[[0, 2]] = -2.0
         model.decoder.decoder_input[0].weight[:, [1, 3]] *= 0.01
     return model, images
@@ -40,15 +39,6 @@ def test_woken_latents_are_live_and_the_others_are_as_they_were(dozing, count, w
     assert torch.allclose(weights[woken], torch.full((count,), 0.3) * weights[[0, 2]].mean())
 
 
-def test_what_is_untold_is_orthogonal_to_what_is_told():
-    torch.manual_seed(0)
-    mu, own = torch.randn(500, 2), torch.randn(500, 1)
-    told = torch.cat([mu[:, :1] ** 3 - mu[:, :1] * mu[:, 1:], mu[:, 1:] ** 2 + 3], dim=1)
-    rest = waking.untold(torch.cat([told, own], dim=1), mu)
-    assert rest[:, :2].abs().max() < 1e-4                                   # a polynomial of the codes: nothing is left
-    assert torch.corrcoef(torch.stack([rest[:, 2], own[:, 0]]))[0, 1] > 0.98      # independent of the codes: all of it
-
-
 def test_the_classic_network_has_sleepers_too():
     torch.manual_seed(0)
     model, images = BetaVAE(1, 3, [4], img_size=64).eval(), render(Sprites(), 200, 0)[0]
@@ -65,8 +55,8 @@ def test_what_can_not_be_woken(dozing):
         waking.wake(model, images, 3)
     with pytest.raises(ValueError, match="can't wake 0"):
         waking.wake(model, images, 0)
-    with pytest.raises(ValueError, match="2 live latents need at least 16 images, got 10"):
-        waking.wake(model, images[:10], 1)
+    with pytest.raises(ValueError, match="images that differ, .*got 1"):
+        waking.wake(model, images[:1], 1)
     with torch.no_grad():
         for layer in (model.encoder.fc_mu, model.encoder.fc_var):
             layer.weight.zero_(), layer.bias.zero_()
