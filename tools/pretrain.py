@@ -24,7 +24,7 @@ from bvae_helpers.model import BetaVAE, count_parameters  # noqa: E402
 from bvae_helpers.training import fit  # noqa: E402
 from bvae_helpers.waking import wake  # noqa: E402
 
-FAST = dict(hidden_dims=[32, 64], patch=4)        # five times as many steps a minute as the literature's network
+FAST = dict(hidden_dims=[32, 64], patch=4)        # nearly five times the steps a minute of the literature's network
 COMMON = dict(num_images=200_000, val_fraction=0.05, batch_size=64, lr=1e-3, lr_schedule="cosine")
 RECIPES = {
     "vae": dict(objective="beta_vae", beta=1.0, epochs=8, **COMMON),
