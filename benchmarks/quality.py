@@ -3,10 +3,11 @@
     python benchmarks/quality.py btcvae --minutes 10 --threads 2 --seed 0 1 2
     python benchmarks/quality.py beta4 --steps 5000 --set beta=6 lr=2e-3 batch_size=256
     python benchmarks/quality.py --compare [vae btcvae ...]
+    python benchmarks/quality.py --draw docs/how_soon.png
 
 A recipe of tools/pretrain.py is trained within the budget: fewer passes over as many of its images, its
 schedules shortened to fit. Minutes count training alone, not the scoring in between. The results are kept
-in checkpoints/quality/ as JSON; a run that was stopped goes on with the same command.
+in checkpoints/quality/ as JSON, and --draw draws them; a run that was stopped goes on with the same command.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
+import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from pretrain import AFTER, EVALUATION_SEEDS, PROTOCOL, RECIPES, SAMPLES, scores  # noqa: E402
@@ -30,9 +32,10 @@ from bvae_helpers.data import as_images, load_data, render, to_batch  # noqa: E4
 from bvae_helpers.losses import beta_at  # noqa: E402
 from bvae_helpers.model import BetaVAE  # noqa: E402
 from bvae_helpers.run import Run  # noqa: E402
+from bvae_helpers.style import COLOURS, set_style  # noqa: E402
 from bvae_helpers.training import fit, train_step  # noqa: E402
 
-# Sprites of our geometry, 10 latents, the same network; the best published dSprites weights we know, by PROTOCOL.
+# Sprites of our geometry, 10 latents, the literature's network; the best published dSprites weights we know, by PROTOCOL.
 COLUMNS = ("kl", "mig", "sap", "modularity", "dci_disentanglement", "dci_completeness", "factor_vae")
 TITLES = ("KL", "MIG", "SAP", "modularity", "DCI-D", "DCI-C", "FactorVAE")
 PUBLISHED = {"vae": (25.09, .101, .055, .834, .102, .089), "beta4": (15.27, .153, .067, .801, .204, .173),
@@ -134,10 +137,28 @@ def compare(names):
     print("In brackets: the published weights.")
 
 
+def draw(folder, path):
+    """MIG against minutes of training: a line for each result in ``folder``, a colour for each recipe."""
+    found = {}
+    for file in sorted(folder.glob("*/result.json")):
+        result = json.loads(file.read_text(encoding="utf-8"))
+        label = " ".join([result["name"], *(f"{name}={value}" for name, value in result["changes"].items())])
+        found.setdefault(label, []).append([(0, 0), *((row["minutes"], row["mig"]) for row in result["curve"])])
+    set_style()
+    figure, ax = plt.subplots(figsize=(6.4, 3.4))
+    for colour, (label, curves) in zip(COLOURS, found.items()):
+        for line in curves:
+            ax.plot(*zip(*line), "o-", color=colour, markersize=3, label=label if line is curves[0] else None)
+    ax.axhline(GOAL, color="black", linestyle="--", linewidth=1)
+    ax.set(xlabel="minutes of training", ylabel="MIG", ylim=(0, None))
+    ax.legend(fontsize=8)
+    figure.savefig(path, dpi=100)
+
+
 def trained(args, seed):
     """Train the recipe with a training seed, print and keep what it scores -> the result."""
     changes = dict(read_setting(text) for text in args.set)
-    config = Config.sprites(**{**RECIPES[args.name], **changes, "seed": seed, "log_dir": None})
+    config = RECIPES[args.name].replace(**changes, seed=seed, log_dir=None)
     budget = f"{args.minutes:g}min" if args.minutes else f"{args.steps}steps"
     folder = args.folder / "-".join([args.name, *sorted(args.set), budget, f"seed{seed}"])
     if (folder / "last.pt").is_file():
@@ -176,16 +197,19 @@ def main():
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     parser.add_argument("--seed", type=int, nargs="+", default=[0], help="training seeds, one run each")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings that differ from the recipe")
+    parser.add_argument("--draw", type=pathlib.Path, metavar="PNG", help="draw the curves of all results in --folder")
     parser.add_argument("--points", type=int, default=20, help="how often to score on the way")
     parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "checkpoints" / "quality")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
-    if args.compare is not None:
+    if args.draw:
+        draw(args.folder, args.draw)
+    elif args.compare is not None:
         compare(args.compare or [name for name in checkpoints.pretrained_names()
                                  if checkpoints.load_pretrained(name).config.data_path == "sprites"])
     elif not args.name or not (args.minutes or args.steps):
-        parser.error("name a recipe and a budget (--minutes or --steps), or --compare models of the zoo")
+        parser.error("name a recipe and a budget (--minutes or --steps), or --compare models of the zoo, or --draw the results")
     else:
         results = [trained(args, seed) for seed in args.seed]
         final = [np.mean([row["mig"] for row in result["scores"]]) for result in results]

@@ -17,6 +17,7 @@ TRAIN = """Train a beta-VAE.
 
 Settings come from --preset or --config; single flags win over both.
 
+  python -m bvae_helpers train --preset falling
   python -m bvae_helpers train --preset sprites --num-images 20000 --epochs 3
   python -m bvae_helpers train --data-path ./CelebA/img_align_celeba --beta 4
   python -m bvae_helpers train --config run.toml --device cuda

@@ -5,7 +5,7 @@ from dataclasses import MISSING, fields
 
 from .config import Config, is_optional, kind_of
 
-PRESETS = {"classic": Config, "sprites": Config.sprites, "faces": Config.faces}
+PRESETS = {"classic": Config, "sprites": Config.sprites, "falling": Config.falling, "faces": Config.faces}
 
 
 class Parser(argparse.ArgumentParser):
@@ -60,6 +60,7 @@ def add_settings(parser, several=False):
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--preset", choices=PRESETS, default="classic",
                         help="classic: colour photographs, 128 latents; sprites: dSprites, 10 latents, no file needed; "
+                             "falling: sprites whose causes separate within minutes on a CPU; "
                              "faces: drawn faces in colour, 16 latents, no file needed")
     source.add_argument("--config", metavar="FILE", help="a .json or .toml file of settings")
     group = parser.add_argument_group("settings (defaults: the classic ones)")

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from bvae_helpers.config import PROFILES, Config, profile
+from bvae_helpers.losses import beta_at
 
 CLASSIC = {"data_path": "./CelebA/img_align_celeba", "batch_size": 32, "img_size": 64, "latent_dim": 128,
            "hidden_dims": [32, 64, 128, 256], "beta": 4.0, "lr": 1e-4, "epochs": 50, "save_dir": "./checkpoints",
@@ -68,6 +69,15 @@ def test_the_sprite_preset_and_replace():
     assert (other.seed, config.seed, other.beta) == (3, 0, 6.0)
     with pytest.raises(ValueError, match="seed"):
         config.replace(seed=-1)
+
+
+def test_the_falling_preset_is_sprites_with_a_beta_that_has_fallen_after_two_thirds():
+    config = Config.falling(seed=2)
+    steps = config.epochs * int(config.num_images * (1 - config.val_fraction) // config.batch_size)
+    assert steps == 35_616 and config.schedule_steps == pytest.approx(2 / 3 * steps, rel=0.02) and config.seed == 2
+    assert (beta_at(0, config), beta_at(config.schedule_steps, config), beta_at(steps, config)) == (40, 4, 4)
+    unchanged = ("data_path", "in_channels", "img_size", "network", "latent_dim", "reconstruction", "batch_size")
+    assert all(getattr(config, name) == getattr(Config.sprites(), name) for name in unchanged)
 
 
 def test_settings_from_files(tmp_path):

@@ -29,8 +29,6 @@ def quality(monkeypatch):
 
 def test_every_published_row_has_a_recipe(quality):
     assert set(quality.PUBLISHED) == {"vae", "beta4", "annealed", "factorvae", "btcvae"} <= set(quality.RECIPES)
-    for recipe in quality.RECIPES.values():
-        Config.sprites(**recipe)                                      # raises for a setting that does not exist
 
 
 @pytest.mark.parametrize("steps", (1, 7, 40, 100, 250))
@@ -78,10 +76,24 @@ def small_images():
     return Images(small_pictures()), sprites.images(factors)[:, :, 2::4, 2::4].contiguous(), factors
 
 
+def test_curves_are_drawn_with_one_name_for_all_seeds_of_a_recipe(quality, tmp_path):
+    for seed, changes in ((0, {}), (1, {}), (0, {"beta": 6})):
+        folder = tmp_path / f"falling-{len(changes)}-{seed}"
+        folder.mkdir()
+        curve = [{"minutes": 1.5, "mig": 0.2}, {"minutes": 3, "mig": 0.3 + seed / 10}]
+        (folder / "result.json").write_text(json.dumps({"name": "falling", "changes": changes, "curve": curve}))
+    quality.draw(tmp_path, tmp_path / "how_soon.png")
+    ax = quality.plt.gcf().axes[0]
+    *lines, goal = [line.get_xydata().tolist() for line in ax.lines]
+    assert lines[0] == [[0, 0], [1.5, 0.2], [3, 0.3]] and len(lines) == 3 and {y for _, y in goal} == {quality.GOAL}
+    assert [text.get_text() for text in ax.get_legend().texts] == ["falling", "falling beta=6"]
+    assert (tmp_path / "how_soon.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_recipe_goes_on_from_another_ones_weights(quality, tmp_path, monkeypatch):
     pretrain = sys.modules[quality.table.__globals__["scores"].__module__]
-    tiny = dict(num_images=64, epochs=1, batch_size=16, hidden_dims=[4], patch=8, latent_dim=3, lr=1e-3)
-    monkeypatch.setattr(pretrain, "RECIPES", {"first": tiny, "second": {**tiny, "epochs": 2, "beta": 2.0}})
+    tiny = Config.sprites(num_images=64, epochs=1, batch_size=16, hidden_dims=[4], patch=8, latent_dim=3, lr=1e-3)
+    monkeypatch.setattr(pretrain, "RECIPES", {"first": tiny, "second": tiny.replace(epochs=2, beta=2.0)})
     monkeypatch.setattr(pretrain, "AFTER", {"second": ("first", 2)})
     woken = []
     monkeypatch.setattr(pretrain, "SAMPLES", 40)

@@ -27,21 +27,20 @@ from bvae_helpers.waking import wake  # noqa: E402
 FAST = dict(hidden_dims=[32, 64], patch=4)        # nearly five times the steps a minute of the literature's network
 COMMON = dict(num_images=200_000, val_fraction=0.05, batch_size=64, lr=1e-3, lr_schedule="cosine")
 RECIPES = {
-    "vae": dict(objective="beta_vae", beta=1.0, epochs=8, **COMMON),
-    "beta4": dict(objective="beta_vae", beta=4.0, epochs=8, **COMMON),
+    "vae": Config.sprites(objective="beta_vae", beta=1.0, epochs=8, **COMMON),
+    "vae_fast": Config.sprites(objective="beta_vae", beta=1.0, epochs=8, **FAST, **COMMON),
     # gamma rises, too: at 100 from the start the KL met the capacity with means that were the same for all images
-    "annealed": dict(objective="annealed", beta=20.0, beta_schedule="warmup", schedule_steps=2_000, capacity_max=25.0,
-                     capacity_steps=40_000, epochs=16, **COMMON),
-    "btcvae": dict(objective="btcvae", beta=6.0, epochs=20, **COMMON),
-    "factorvae": dict(objective="factorvae", beta=20.0, discriminator_width=256, discriminator_lr=5e-4, epochs=4, **COMMON),
-    # beta so high at first that only position and size are worth a latent, each its own; then it falls
-    "falling": dict(objective="btcvae", beta=4.0, beta_schedule="decreasing", beta_start=40.0, schedule_steps=12_000, epochs=6,
-                    **FAST, **COMMON),
-    "woken": dict(objective="btcvae", beta=3.0, epochs=8, **FAST, **COMMON),
+    "annealed": Config.sprites(objective="annealed", beta=20.0, beta_schedule="warmup", schedule_steps=2_000, capacity_max=25.0,
+                               capacity_steps=60_000, epochs=24, **FAST, **COMMON),
+    "btcvae": Config.sprites(objective="btcvae", beta=6.0, epochs=20, **COMMON),
+    "factorvae": Config.sprites(objective="factorvae", beta=20.0, discriminator_width=256, discriminator_lr=5e-4, epochs=4,
+                                **COMMON),
+    "falling": Config.falling(),
+    "beta4": Config.falling(objective="beta_vae"),
+    "woken": Config.falling(beta=2.0, beta_schedule="constant", batch_size=128, epochs=16),
     # the faces' classic network at half the width: weights of 0.6 MB, and a third of the time a step
-    "faces": dict(data_path="faces", in_channels=3, network="classic", hidden_dims=[16, 32, 64, 128], latent_dim=16,
-                  reconstruction="gaussian", sigma=0.2, objective="btcvae", beta=4.0, num_images=50_000,
-                  val_fraction=0.05, batch_size=32, lr=2e-3, lr_schedule="cosine", epochs=16),
+    "faces": Config.faces(hidden_dims=[16, 32, 64, 128], objective="btcvae", beta=4.0, val_fraction=0.05, batch_size=32,
+                          lr=2e-3, lr_schedule="cosine", epochs=16),
 }
 AFTER = {"woken": ("falling", 2)}       # begins with another recipe's weights, in which so many sleeping latents are woken
 EVALUATION_SEEDS = (100, 101, 102)      # none of them is a training seed
@@ -83,7 +82,7 @@ def scored(model, config):
 
 
 def config_of(name, seed, folder):
-    return Config.sprites(**RECIPES[name], seed=seed, save_dir=str(folder), log_dir=None)
+    return RECIPES[name].replace(seed=seed, save_dir=str(folder), log_dir=None)
 
 
 def train(name, seed, folder):
