@@ -62,8 +62,9 @@ def test_a_stopped_curve_goes_on(quality, tmp_path, monkeypatch):
 
     monkeypatch.setattr(quality, "point", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        quality.curve(config, 4)
-    model, rows = quality.curve(config, 4)
+        quality.curve(quality.BetaVAE.from_config(config), config, 4)
+    model = quality.BetaVAE.from_config(config)
+    rows = quality.curve(model, config, 4)
     assert [row["steps"] for row in rows] == [5, 10, 20]              # the interrupted point, at 15, is missing
     assert json.loads((tmp_path / "curve.json").read_text()) == rows
     assert checkpoints.load(tmp_path / "final_model.pt")["step"] == 20 and not model.training

@@ -24,25 +24,25 @@ from bvae_helpers.model import BetaVAE, count_parameters  # noqa: E402
 from bvae_helpers.training import fit  # noqa: E402
 from bvae_helpers.waking import wake  # noqa: E402
 
-FAST = dict(hidden_dims=[32, 64], patch=4)        # nearly five times the steps a minute of the literature's network
 COMMON = dict(num_images=200_000, val_fraction=0.05, batch_size=64, lr=1e-3, lr_schedule="cosine")
 RECIPES = {
     "vae": Config.sprites(objective="beta_vae", beta=1.0, epochs=8, **COMMON),
-    "vae_fast": Config.sprites(objective="beta_vae", beta=1.0, epochs=8, **FAST, **COMMON),
-    # gamma rises, too: at 100 from the start the KL met the capacity with means that were the same for all images
-    "annealed": Config.sprites(objective="annealed", beta=20.0, beta_schedule="warmup", schedule_steps=2_000, capacity_max=25.0,
-                               capacity_steps=60_000, epochs=24, **FAST, **COMMON),
     "btcvae": Config.sprites(objective="btcvae", beta=6.0, epochs=20, **COMMON),
     "factorvae": Config.sprites(objective="factorvae", beta=20.0, discriminator_width=256, discriminator_lr=5e-4, epochs=4,
                                 **COMMON),
     "falling": Config.falling(),
     "beta4": Config.falling(objective="beta_vae"),
+    "vae_falling": Config.falling(objective="beta_vae", beta=1.0),
+    # beta4 is what this objective is while C = 0; from there C rises
+    "annealed": Config.falling(objective="annealed", beta_schedule="constant", capacity_max=25.0, capacity_steps=25_000,
+                               epochs=10),
     "woken": Config.falling(beta=2.0, beta_schedule="constant", batch_size=128, epochs=16),
     # the faces' classic network at half the width: weights of 0.6 MB, and a third of the time a step
     "faces": Config.faces(hidden_dims=[16, 32, 64, 128], objective="btcvae", beta=4.0, val_fraction=0.05, batch_size=32,
                           lr=2e-3, lr_schedule="cosine", epochs=16),
 }
-AFTER = {"woken": ("falling", 2)}       # begins with another recipe's weights, in which so many sleeping latents are woken
+# begins with another recipe's weights, in which so many sleeping latents are woken
+AFTER = {"annealed": ("beta4", 2), "woken": ("falling", 2)}
 EVALUATION_SEEDS = (100, 101, 102)      # none of them is a training seed
 SAMPLES = 6_000
 PROTOCOL = (f"{SAMPLES:,} images drawn afresh for each evaluation seed, mean codes, disentanglement_lib's protocols; "
@@ -85,17 +85,22 @@ def config_of(name, seed, folder):
     return RECIPES[name].replace(seed=seed, save_dir=str(folder), log_dir=None)
 
 
-def train(name, seed, folder):
-    """Train a recipe, and first the one that it goes on from, or go on with what is there -> the model."""
-    config = config_of(name, seed, folder)
-    data = load_data(config)
-    torch.manual_seed(seed)
+def begin(name, config):
+    """The model that a recipe begins with: a new one, or that of the recipe it goes on from, which is trained first."""
+    torch.manual_seed(config.seed)
     model = BetaVAE.from_config(config)
     if name in AFTER:
         before, count = AFTER[name]
-        model.load_state_dict(train(before, seed, folder / before).state_dict())
-        wake(model, render(data, SAMPLES, seed)[0], count, seed=seed)
-    fit(model, data, config)
+        model.load_state_dict(train(before, config.seed, pathlib.Path(config.save_dir) / before).state_dict())
+        wake(model, render(load_data(config), SAMPLES, config.seed)[0], count, seed=config.seed)
+    return model
+
+
+def train(name, seed, folder):
+    """Train a recipe, or go on with what is there -> the model."""
+    config = config_of(name, seed, folder)
+    model = begin(name, config)
+    fit(model, load_data(config), config)
     return model
 
 
