@@ -101,12 +101,12 @@ class Config:
 
     @classmethod
     def falling(cls, **changes):
-        """Sprites whose causes separate while you watch, on a CPU: the beta-TCVAE, its beta falling from 40 to 4.
+        """Sprites whose causes separate while you watch, on a CPU: the beta-TCVAE, its beta falling from 64 to 4.
 
         At first only position and size are worth a latent, each its own; 35,616 steps of a network that folds (``patch``).
         For a run of another length, let ``schedule_steps`` be two thirds of its steps.
         """
-        preset = dict(objective="btcvae", beta=4.0, beta_schedule="decreasing", beta_start=40.0, schedule_steps=24_000,
+        preset = dict(objective="btcvae", beta=4.0, beta_schedule="decreasing", beta_start=64.0, schedule_steps=24_000,
                       hidden_dims=[32, 64], patch=4, num_images=200_000, val_fraction=0.05, lr=1e-3, lr_schedule="cosine",
                       epochs=12)
         return cls.sprites(**{**preset, **changes})
