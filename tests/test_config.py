@@ -75,7 +75,7 @@ def test_the_falling_preset_is_sprites_with_a_beta_that_has_fallen_after_two_thi
     config = Config.falling(seed=2)
     steps = config.epochs * int(config.num_images * (1 - config.val_fraction) // config.batch_size)
     assert steps == 35_616 and config.schedule_steps == pytest.approx(2 / 3 * steps, rel=0.02) and config.seed == 2
-    assert (beta_at(0, config), beta_at(config.schedule_steps, config), beta_at(steps, config)) == (40, 4, 4)
+    assert (beta_at(0, config), beta_at(config.schedule_steps, config), beta_at(steps, config)) == (64, 4, 4)
     unchanged = ("data_path", "in_channels", "img_size", "network", "latent_dim", "reconstruction", "batch_size")
     assert all(getattr(config, name) == getattr(Config.sprites(), name) for name in unchanged)
 

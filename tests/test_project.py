@@ -198,6 +198,19 @@ def test_readme_commands_are_real():
         make_parser().parse_args([word for word in command.split() if word != "--help"])
 
 
+def test_readme_scores_are_those_of_the_cards():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = {name: numbers for name, *numbers in re.findall(
+        r"^\| `(\w+)` \|[^|]+\| ([\d.]+)[^|]*\| ([\d.]+)[^|]*\| ([\d.]+) \| ([\d.]+) \|", text, re.MULTILINE)}
+    cards = {path.stem: json.loads(path.read_text(encoding="utf-8"))
+             for path in (ROOT / "bvae_helpers" / "pretrained").glob("*.json")}
+    assert rows.keys() == {name for name, card in cards.items() if card["config"]["data_path"] == "sprites"}
+    for name, numbers in rows.items():
+        scores = cards[name]["scores"]
+        assert numbers == [f"{scores['mig']:.2f}", f"{scores['dci_disentanglement']:.2f}", f"{scores['factor_vae']:.2f}",
+                           f"{scores['kl']:.1f}"], name
+
+
 def test_ci_covers_the_floors():
     text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     floor = dict(line.split(">=") for line in PROJECT["dependencies"])

@@ -31,8 +31,8 @@ RECIPES = {
     "factorvae": Config.sprites(objective="factorvae", beta=20.0, discriminator_width=256, discriminator_lr=5e-4, epochs=4,
                                 **COMMON),
     "falling": Config.falling(),
-    "beta4": Config.falling(objective="beta_vae"),
-    "vae_falling": Config.falling(objective="beta_vae", beta=1.0),
+    "beta4": Config.falling(objective="beta_vae", beta_start=40.0),
+    "vae_falling": Config.falling(objective="beta_vae", beta=1.0, beta_start=40.0),
     # beta4 is what this objective is while C = 0; from there C rises
     "annealed": Config.falling(objective="annealed", beta_schedule="constant", capacity_max=25.0, capacity_steps=25_000,
                                epochs=10),
