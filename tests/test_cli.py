@@ -75,6 +75,7 @@ def test_settings_that_may_be_none(monkeypatch):
 def test_preset_then_flags(monkeypatch):
     config = settings(monkeypatch, ["--preset", "sprites", "--beta", "6"])
     assert config == Config.sprites(beta=6.0)
+    assert settings(monkeypatch, ["--preset", "falling", "--seed", "2"]) == Config.falling(seed=2)
 
 
 @pytest.mark.parametrize("name, text", [("run.json", json.dumps({"beta": 2.5, "learning_rate": 0.01})),
