@@ -52,6 +52,8 @@ class Config:
                                                               "factorvae", "dipvae1", "dipvae2"))
     beta: float = knob(4.0, "weight of the KL (annealed: of |KL - capacity|; btcvae, factorvae: of the total correlation; "
                        "dipvae: of the covariances)", 0.0, 1e6)
+    gamma: float = knob(1.0, "btcvae: weight of the KL of each latent's aggregate posterior, the dimension-wise KL; below 1 "
+                        "the codes need not look Gaussian", 0.0, 1e6)
     beta_schedule: str = knob("constant", "how beta moves over the steps",
                               choices=("constant", "warmup", "cyclical", "decreasing"))
     schedule_steps: int = knob(0, "steps of the warm-up, of one cycle, or of the decrease", 0)

@@ -88,6 +88,17 @@ def total_correlation(z, mu, logvar, dataset_size=None):
     return (log_qz - log_qz_d.sum(1)).mean()
 
 
+def dimension_wise_kl(z, mu, logvar):
+    """sum_d KL( q(z_d) || N(0, 1) ), in nats: how far the latents, each by itself, are from the prior.
+
+    z, mu, logvar (B, D), z drawn from q(z | x) -> a scalar. Chen et al. 2018, eq. 2; minibatch-weighted.
+    """
+    log_q = log_gaussian(z[:, None], mu[None], logvar[None])             # (B, B, D): z_i under x_j
+    log_qz_d = torch.logsumexp(log_weights(len(z), device=z.device)[:, :, None] + log_q, dim=1)
+    prior = torch.zeros_like(z)
+    return (log_qz_d - log_gaussian(z, prior, prior)).sum(1).mean()
+
+
 def covariance(codes):
     """The covariance of a batch of codes: (B, D) -> (D, D)."""
     centred = codes - codes.mean(0)
@@ -108,13 +119,18 @@ def beta_vae(out, reconstruction, kl, beta):
     return reconstruction + beta * kl, {}
 
 
-def btcvae(out, reconstruction, kl, beta):
+def btcvae(out, reconstruction, kl, beta, gamma=1.0):
     """loss = reconstruction + KL + (beta - 1) TC: only the total correlation is weighted.
 
-    Chen et al. 2018, eq. 4 with alpha = gamma = 1; minibatch-weighted. beta = 1 is the ELBO, negated.
+    Chen et al. 2018, eq. 4 with alpha = 1; minibatch-weighted. beta = gamma = 1 is the ELBO, negated. ``gamma`` below 1:
+    the codes need not look like the prior's, one by one; such a model is for codes, not for samples.
     """
     tc = total_correlation(out.z, out.mu, out.logvar)
-    return reconstruction + kl + (beta - 1) * tc, {"total_correlation": tc}
+    loss, terms = reconstruction + kl + (beta - 1) * tc, {"total_correlation": tc}
+    if gamma == 1:
+        return loss, terms
+    dimension_wise = dimension_wise_kl(out.z, out.mu, out.logvar)
+    return loss + (gamma - 1) * dimension_wise, {**terms, "dimension_wise_kl": dimension_wise}
 
 
 def annealed(out, reconstruction, kl, beta, capacity):

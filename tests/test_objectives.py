@@ -62,6 +62,16 @@ def test_at_another_setting_it_is_not(objective, settings, beta):
 
 # Capacity
 
+@pytest.mark.parametrize("gamma", (0.2, 3.0))
+def test_gamma_weights_the_dimension_wise_kl_of_the_btcvae(gamma):
+    plain, gradient = terms_and_gradient("btcvae", 4.0)
+    terms, other = terms_and_gradient("btcvae", 4.0, gamma=gamma)
+    change = (gamma - 1) * float(terms["dimension_wise_kl"].detach())
+    assert abs(change) > 0.1 and float((terms["loss"] - plain["loss"]).detach()) == pytest.approx(change, rel=1e-3)
+    assert float((other - gradient).norm()) > 1e-3 * float(gradient.norm())
+    assert "dimension_wise_kl" not in plain
+
+
 def test_the_annealed_objective_presses_towards_the_capacity_from_both_sides():
     for capacity, sign in ((2.0, 1), (7.0, -1)):
         kl = torch.tensor(5.0, requires_grad=True)
