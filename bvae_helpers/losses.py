@@ -123,7 +123,7 @@ def btcvae(out, reconstruction, kl, beta, gamma=1.0):
     """loss = reconstruction + KL + (beta - 1) TC: only the total correlation is weighted.
 
     Chen et al. 2018, eq. 4 with alpha = 1; minibatch-weighted. beta = gamma = 1 is the ELBO, negated. ``gamma`` below 1:
-    the codes need not look like the prior's, one by one; such a model is for codes, not for samples.
+    each latent's codes may spread as they like; draws from the prior are then less like codes.
     """
     tc = total_correlation(out.z, out.mu, out.logvar)
     loss, terms = reconstruction + kl + (beta - 1) * tc, {"total_correlation": tc}

@@ -94,8 +94,8 @@ def test_curves_are_drawn_with_one_name_for_all_seeds_of_a_recipe(quality, tmp_p
 def test_a_recipe_goes_on_from_another_ones_weights(quality, tmp_path, monkeypatch):
     pretrain = sys.modules[quality.table.__globals__["scores"].__module__]
     tiny = Config.sprites(num_images=64, epochs=1, batch_size=16, hidden_dims=[4], patch=8, latent_dim=3, lr=1e-3)
-    monkeypatch.setattr(pretrain, "RECIPES", {"first": tiny, "second": tiny.replace(epochs=2, beta=2.0)})
-    monkeypatch.setattr(pretrain, "AFTER", {"second": ("first", 2)})
+    monkeypatch.setattr(pretrain, "RECIPES", {"first": tiny, "second": tiny.replace(epochs=2, beta=2.0), "third": tiny})
+    monkeypatch.setattr(pretrain, "AFTER", {"second": ("first", 2), "third": ("second", 0)})
     woken = []
     monkeypatch.setattr(pretrain, "SAMPLES", 40)
     monkeypatch.setattr(pretrain, "wake", lambda model, images, count, seed: woken.append(
@@ -109,6 +109,19 @@ def test_a_recipe_goes_on_from_another_ones_weights(quality, tmp_path, monkeypat
     before = pretrain.what_came_before("second", tmp_path)["after"]
     assert (before["name"], before["steps"], before["latents_woken"]) == ("first", 3, 2)
     assert pretrain.what_came_before("first", tmp_path) == {}
+    pretrain.train("third", 3, tmp_path / "further")
+    stages = pretrain.what_came_before("third", tmp_path / "further")["after"]
+    assert len(woken) == 3 and (stages["name"], stages["latents_woken"], stages["after"]["name"]) == ("second", 0, "first")
+
+
+def test_the_totals_of_a_card_are_those_of_all_its_stages(quality):
+    pretrain = sys.modules[quality.table.__globals__["scores"].__module__]
+    first = {"steps": 100, "training_minutes": 1.5, "config": {"batch_size": 64}}
+    second = {"steps": 10, "training_minutes": 0.2, "config": {"batch_size": 128}, "after": first}
+    made = {"name": "third", "steps": 1, "training_minutes": 0.1, "config": {"batch_size": 256}, "after": second}
+    assert pretrain.total(made) == {**made, "steps": 111, "training_minutes": 1.8,
+                                    "images_seen": 6400 + 1280 + 256}
+    assert pretrain.total(first)["images_seen"] == 6400
 
 
 def weights_of(model):

@@ -25,6 +25,7 @@ from bvae_helpers.training import fit  # noqa: E402
 from bvae_helpers.waking import wake  # noqa: E402
 
 COMMON = dict(num_images=200_000, val_fraction=0.05, batch_size=64, lr=1e-3, lr_schedule="cosine")
+WOKEN = dict(beta=1.2, gamma=0.2, beta_schedule="constant")
 RECIPES = {
     "vae": Config.sprites(objective="beta_vae", beta=1.0, epochs=8, **COMMON),
     "btcvae": Config.sprites(objective="btcvae", beta=6.0, epochs=20, **COMMON),
@@ -36,13 +37,16 @@ RECIPES = {
     # beta4 is what this objective is while C = 0; from there C rises
     "annealed": Config.falling(objective="annealed", beta_schedule="constant", capacity_max=25.0, capacity_steps=25_000,
                                epochs=10),
-    "woken": Config.falling(beta=2.0, beta_schedule="constant", batch_size=128, epochs=16),
+    # three runs, each with the learning rate at 1e-3 again: warm restarts (Loshchilov & Hutter 2017)
+    "waking": Config.falling(batch_size=256, epochs=16, **WOKEN),
+    "waking2": Config.falling(batch_size=128, epochs=6, **WOKEN),
+    "woken": Config.falling(batch_size=128, epochs=4, **WOKEN),
     # the faces' classic network at half the width: weights of 0.6 MB, and a third of the time a step
     "faces": Config.faces(hidden_dims=[16, 32, 64, 128], objective="btcvae", beta=4.0, val_fraction=0.05, batch_size=32,
                           lr=2e-3, lr_schedule="cosine", epochs=16),
 }
 # begins with another recipe's weights, in which so many sleeping latents are woken
-AFTER = {"annealed": ("beta4", 2), "woken": ("falling", 2)}
+AFTER = {"annealed": ("beta4", 2), "waking": ("falling", 2), "waking2": ("waking", 0), "woken": ("waking2", 0)}
 EVALUATION_SEEDS = (100, 101, 102)      # none of them is a training seed
 SAMPLES = 6_000
 PROTOCOL = (f"{SAMPLES:,} images drawn afresh for each evaluation seed, mean codes, disentanglement_lib's protocols; "
@@ -92,7 +96,8 @@ def begin(name, config):
     if name in AFTER:
         before, count = AFTER[name]
         model.load_state_dict(train(before, config.seed, pathlib.Path(config.save_dir) / before).state_dict())
-        wake(model, render(load_data(config), SAMPLES, config.seed)[0], count, seed=config.seed)
+        if count:
+            wake(model, render(load_data(config), SAMPLES, config.seed)[0], count, seed=config.seed)
     return model
 
 
@@ -105,13 +110,24 @@ def train(name, seed, folder):
 
 
 def what_came_before(name, folder):
-    """For the card: the recipe that was trained first, if one was."""
+    """For the card: the recipe that was trained first, if one was; and what came before that one."""
     if name not in AFTER:
         return {}
     before, count = AFTER[name]
     state = checkpoints.load(folder / before / "last.pt")
     return {"after": {"name": before, "steps": state["step"], "training_minutes": round(state["seconds"] / 60, 1),
-                      "config": {**state["config"], "save_dir": None, "log_dir": None}, "latents_woken": count}}
+                      "config": {**state["config"], "save_dir": None, "log_dir": None}, "latents_woken": count,
+                      **what_came_before(before, folder / before)}}
+
+
+def total(made):
+    """A card, its steps, minutes and images seen being those of all its stages together."""
+    stages = [made]
+    while "after" in stages[-1]:
+        stages.append(stages[-1]["after"])
+    return {**made, "steps": sum(s["steps"] for s in stages),
+            "training_minutes": round(sum(s["training_minutes"] for s in stages), 1),
+            "images_seen": sum(s["steps"] * s["config"]["batch_size"] for s in stages)}
 
 
 def card(name, model, state, others):
@@ -146,11 +162,8 @@ def publish(name, folder, others):
     config = {**state["config"], "save_dir": None, "log_dir": None}
     weights = {k: v.half() if v.is_floating_point() else v for k, v in state["model_state_dict"].items()}
     checkpoints.save({"model_state_dict": weights, "config": config}, target)
-    before = what_came_before(name, folder)
-    made = {**card(name, checkpoints.load_model(target), state, others), **before}
-    for total in ("steps", "training_minutes") if before else ():
-        made[total] += before["after"][total]
-    write(target.with_suffix(".json"), made)
+    made = {**card(name, checkpoints.load_model(target), state, others), **what_came_before(name, folder)}
+    write(target.with_suffix(".json"), total(made))
 
 
 def main():
