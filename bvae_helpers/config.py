@@ -48,12 +48,12 @@ class Config:
     patch: int = knob(1, "side of the squares of pixels that become channels before the first block (1: none); on sprites "
                       "patch 4 with hidden_dims [32, 64] trains nearly five times as fast", 1, 64)
     # objective
-    objective: str = knob("beta_vae", "objective", choices=("beta_vae", "annealed", "btcvae", "btcvae_stratified",
+    objective: str = knob("beta_vae", "objective", choices=("beta_vae", "annealed", "btcvae", "btcvae_stratified", "btcvae_gamma",
                                                               "factorvae", "dipvae1", "dipvae2"))
     beta: float = knob(4.0, "weight of the KL (annealed: of |KL - capacity|; btcvae, factorvae: of the total correlation; "
                        "dipvae: of the covariances)", 0.0, 1e6)
-    gamma: float = knob(1.0, "btcvae: weight of the KL of each latent's aggregate posterior, the dimension-wise KL; below 1 "
-                        "the codes need not look Gaussian", 0.0, 1e6)
+    gamma: float = knob(1.0, "btcvae_gamma: weight of the dimension-wise KL; below 1 each latent's codes may spread as they "
+                        "like", 0.0, 1e6)
     beta_schedule: str = knob("constant", "how beta moves over the steps",
                               choices=("constant", "warmup", "cyclical", "decreasing"))
     schedule_steps: int = knob(0, "steps of the warm-up, of one cycle, or of the decrease", 0)

@@ -119,16 +119,22 @@ def beta_vae(out, reconstruction, kl, beta):
     return reconstruction + beta * kl, {}
 
 
-def btcvae(out, reconstruction, kl, beta, gamma=1.0):
+def btcvae(out, reconstruction, kl, beta):
     """loss = reconstruction + KL + (beta - 1) TC: only the total correlation is weighted.
+
+    Chen et al. 2018, eq. 4 with alpha = gamma = 1; minibatch-weighted. beta = 1 is the ELBO, negated.
+    """
+    tc = total_correlation(out.z, out.mu, out.logvar)
+    return reconstruction + kl + (beta - 1) * tc, {"total_correlation": tc}
+
+
+def btcvae_gamma(out, reconstruction, kl, beta, gamma):
+    """loss = that of ``btcvae`` + (gamma - 1) sum_d KL( q(z_d) || p(z_d) ): the dimension-wise KL has a weight, too.
 
     Chen et al. 2018, eq. 4 with alpha = 1; minibatch-weighted. beta = gamma = 1 is the ELBO, negated. ``gamma`` below 1:
     each latent's codes may spread as they like; draws from the prior are then less like codes.
     """
-    tc = total_correlation(out.z, out.mu, out.logvar)
-    loss, terms = reconstruction + kl + (beta - 1) * tc, {"total_correlation": tc}
-    if gamma == 1:
-        return loss, terms
+    loss, terms = btcvae(out, reconstruction, kl, beta)
     dimension_wise = dimension_wise_kl(out.z, out.mu, out.logvar)
     return loss + (gamma - 1) * dimension_wise, {**terms, "dimension_wise_kl": dimension_wise}
 
@@ -183,7 +189,8 @@ def dipvae2(out, reconstruction, kl, beta, diagonal=1.0):
     return reconstruction + kl + beta * (off + diagonal * on), {"off_diagonal": off, "diagonal": on}
 
 
-OBJECTIVES = {f.__name__: f for f in (beta_vae, annealed, btcvae, btcvae_stratified, factorvae, dipvae1, dipvae2)}
+OBJECTIVES = {f.__name__: f for f in (beta_vae, annealed, btcvae, btcvae_stratified, btcvae_gamma, factorvae, dipvae1,
+                                      dipvae2)}
 
 
 def objective(model, x, config, beta, **state):

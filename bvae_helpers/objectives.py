@@ -43,7 +43,7 @@ class Objective(nn.Module):
         """What the objective needs besides the batch, by name; a copy of the capacity, since the records keep it."""
         name = self.config.objective
         return ({"capacity": self.capacity.clone()} if name == "annealed" else
-                {"gamma": self.config.gamma} if name == "btcvae" else
+                {"gamma": self.config.gamma} if name == "btcvae_gamma" else
                 {"dataset_size": self.dataset_size} if name == "btcvae_stratified" else
                 {"discriminator": self.discriminator} if name == "factorvae" else {})
 

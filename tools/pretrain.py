@@ -25,7 +25,7 @@ from bvae_helpers.training import fit  # noqa: E402
 from bvae_helpers.waking import wake  # noqa: E402
 
 COMMON = dict(num_images=200_000, val_fraction=0.05, batch_size=64, lr=1e-3, lr_schedule="cosine")
-WOKEN = dict(beta=1.2, gamma=0.2, beta_schedule="constant")
+WOKEN = dict(objective="btcvae_gamma", beta=1.2, gamma=0.2, beta_schedule="constant")
 RECIPES = {
     "vae": Config.sprites(objective="beta_vae", beta=1.0, epochs=8, **COMMON),
     "btcvae": Config.sprites(objective="btcvae", beta=6.0, epochs=20, **COMMON),
