@@ -23,11 +23,12 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from bvae_helpers import checkpoints, latents, machine  # noqa: E402
+from bvae_helpers import checkpoints, latents  # noqa: E402
+from bvae_helpers.data import Sprites  # noqa: E402
 from bvae_helpers.explorer import LatentExplorer  # noqa: E402
+from bvae_helpers.explorer.panel import STEPS  # noqa: E402
 from bvae_helpers.model import BetaVAE  # noqa: E402
-from bvae_helpers.panel import STEPS  # noqa: E402
-from bvae_helpers.sprites import Sprites  # noqa: E402
+from bvae_helpers.training import system as machine  # noqa: E402
 
 matplotlib.use("agg")
 TOUCH = 30          # events of a drag, before the next latent is touched

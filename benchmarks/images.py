@@ -44,8 +44,8 @@ from torchvision import transforms  # noqa: E402
 from bvae_helpers import losses  # noqa: E402
 from bvae_helpers.config import Config  # noqa: E402
 from bvae_helpers.data import Images, to_batch  # noqa: E402
-from bvae_helpers.faces import CartoonFaces  # noqa: E402
-from bvae_helpers.images import ImageFolder, find_images  # noqa: E402
+from bvae_helpers.data.faces import CartoonFaces  # noqa: E402
+from bvae_helpers.data.folder import ImageFolder, find_images  # noqa: E402
 from bvae_helpers.model import BetaVAE  # noqa: E402
 from bvae_helpers.training import fit  # noqa: E402
 

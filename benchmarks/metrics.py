@@ -23,9 +23,11 @@ import torch  # noqa: E402
 from sklearn.ensemble import GradientBoostingClassifier  # noqa: E402
 
 from bvae_helpers import checkpoints, latents, metrics  # noqa: E402
-from bvae_helpers.data import render  # noqa: E402
-from bvae_helpers.predictors import concentration  # noqa: E402
-from bvae_helpers.sprites import Sprites  # noqa: E402
+from bvae_helpers.data import (
+    Sprites,  # noqa: E402
+    render,  # noqa: E402
+)
+from bvae_helpers.metrics._predictors import concentration  # noqa: E402
 
 
 def synthetic(n, seed=0):

@@ -27,14 +27,15 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from pretrain import EVALUATION_SEEDS, PROTOCOL, RECIPES, SAMPLES, begin, scores  # noqa: E402
 
-from bvae_helpers import checkpoints, latents, machine, metrics  # noqa: E402
+from bvae_helpers import checkpoints, latents, metrics  # noqa: E402
 from bvae_helpers.config import Config  # noqa: E402
 from bvae_helpers.data import as_images, load_data, render, to_batch  # noqa: E402
 from bvae_helpers.losses import beta_at  # noqa: E402
 from bvae_helpers.model import BetaVAE  # noqa: E402
-from bvae_helpers.run import Run  # noqa: E402
-from bvae_helpers.style import COLOURS, set_style  # noqa: E402
+from bvae_helpers.plots import COLOURS, set_style  # noqa: E402
 from bvae_helpers.training import fit, train_step  # noqa: E402
+from bvae_helpers.training import system as machine  # noqa: E402
+from bvae_helpers.training.run import Run  # noqa: E402
 
 # Sprites of our geometry, 10 latents, the literature's network; the best published dSprites weights we know, by PROTOCOL.
 COLUMNS = ("kl", "mig", "sap", "modularity", "dci_disentanglement", "dci_completeness", "factor_vae")

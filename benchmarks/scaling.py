@@ -28,8 +28,8 @@ import torch  # noqa: E402
 from bvae_helpers.config import Config  # noqa: E402
 from bvae_helpers.data import Images  # noqa: E402
 from bvae_helpers.model import BetaVAE, count_parameters  # noqa: E402
-from bvae_helpers.run import Run  # noqa: E402
 from bvae_helpers.training import train_step  # noqa: E402
+from bvae_helpers.training.run import Run  # noqa: E402
 
 RANKS = [2 ** n for n in range(11)]
 NETWORKS = {"loopback": (2e9, 50e-6), "10 Gb/s Ethernet": (1.25e9, 50e-6), "100 Gb/s InfiniBand": (12.5e9, 5e-6),

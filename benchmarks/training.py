@@ -27,9 +27,12 @@ from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
 from bvae_helpers import losses, training  # noqa: E402
 from bvae_helpers.config import Config  # noqa: E402
-from bvae_helpers.data import render, to_batch  # noqa: E402
+from bvae_helpers.data import (  # noqa: E402
+    Sprites,  # noqa: E402
+    render,
+    to_batch,
+)
 from bvae_helpers.model import BetaVAE  # noqa: E402
-from bvae_helpers.sprites import Sprites  # noqa: E402
 
 
 def settings(batch, precision="float32", **more):

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from bvae_helpers.config import Config
+from bvae_helpers.data import Sprites
 from bvae_helpers.model import BetaVAE
-from bvae_helpers.sprites import Sprites
 
 torch.set_num_threads(1)      # networks this small gain nothing from more, and lose much on a busy machine
 

@@ -195,8 +195,8 @@ def test_slow_and_broken_models(chromium):
 def expected(value):
     """What the explorer of 00 shows with its first slider at ``value``, made here."""
     from bvae_helpers import checkpoints, config, data
+    from bvae_helpers.data import Sprites
     from bvae_helpers.explorer import LatentExplorer
-    from bvae_helpers.sprites import Sprites
 
     images, factors = data.render(Sprites(), config.profile("tiny").samples, seed=1)
     explorer = LatentExplorer(checkpoints.load_pretrained("btcvae"), images, Sprites(), factors)

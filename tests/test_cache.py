@@ -11,8 +11,8 @@ import zlib
 import pytest
 import torch
 
-from bvae_helpers import cache as C
-from bvae_helpers.cache import Cache
+from bvae_helpers.data import cache as C
+from bvae_helpers.data.cache import Cache
 
 SHAPE = (1, 4, 4)
 PIXELS = torch.randint(0, 256, (50, *SHAPE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

@@ -10,10 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from bvae_helpers import celeba
-from bvae_helpers.celeba import CelebA, load_celeba, read_list, unpack
 from bvae_helpers.config import Config
-from bvae_helpers.data import as_images, load_data
+from bvae_helpers.data import as_images, celeba, load_data
+from bvae_helpers.data.celeba import CelebA, load_celeba, read_list, unpack
 
 NAMES = [f"{n:06d}.jpg" for n in range(1, 7)]
 

@@ -7,9 +7,9 @@ from conftest import small_pictures
 from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 
-from bvae_helpers import data as D
 from bvae_helpers.config import Config
-from bvae_helpers.sprites import Sprites
+from bvae_helpers.data import Sprites
+from bvae_helpers.data import batches as D
 
 SIZES = (3, 2, 2, 2, 2)
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from bvae_helpers import decoding
-from bvae_helpers.decoding import decode, resize
+from bvae_helpers.data import decoding
+from bvae_helpers.data.decoding import decode, resize
 
 
 def saved(picture, format, **options):

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from bvae_helpers import checkpoints, metrics
-from bvae_helpers.data import render
-from bvae_helpers.sprites import Sprites
+from bvae_helpers.data import Sprites, render
 
 SCORES = ("beta_vae", "factor_vae", "mig", "sap", "modularity", "explicitness", "irs", "infomec_modularity",
           "infomec_compactness", "infomec_explicitness", "gaussian_total_correlation", "active_units", "kl")

@@ -7,18 +7,20 @@ import pkgutil
 import re
 import runpy
 
+import bvae_helpers.teach.exercises as exercises
 import pytest
-
-import bvae_helpers.exercises as exercises
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 IMPORTS = """
 import math, numpy as np, torch, torch.nn.functional as F
 from torch import nn
-from bvae_helpers import checkpoints, config, data, images, latents, losses, metrics, model, records, sprites, training
+from bvae_helpers import checkpoints, config, data, latents, losses, metrics, model, training
+from bvae_helpers.data import folder as images
+from bvae_helpers.data import sprites
+from bvae_helpers.training import history as records
 """
 CHECKS = {name: (module.name, check) for module in pkgutil.iter_modules(exercises.__path__)
-          for name, check in vars(importlib.import_module(f"bvae_helpers.exercises.{module.name}")).items()
+          for name, check in vars(importlib.import_module(f"bvae_helpers.teach.exercises.{module.name}")).items()
           if name.startswith("check_") and hasattr(check, "__wrapped__")}
 
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from bvae_helpers import explorer as E
-from bvae_helpers import frames
+from bvae_helpers.data import Sprites
+from bvae_helpers.explorer import frames
+from bvae_helpers.explorer import widget as E
+from bvae_helpers.explorer.panel import GAP
 from bvae_helpers.model import BetaVAE
-from bvae_helpers.panel import GAP
-from bvae_helpers.sprites import Sprites
 
 
 def small_model(seed):

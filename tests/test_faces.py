@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from bvae_helpers.__main__ import main
-from bvae_helpers.celeba import CelebA
 from bvae_helpers.checkpoints import load_model
 from bvae_helpers.config import Config
 from bvae_helpers.data import load_data, render
-from bvae_helpers.faces import ATTRIBUTES, CHUNK, FACTOR_NAMES, FACTOR_SIZES, CartoonFaces
+from bvae_helpers.data.celeba import CelebA
+from bvae_helpers.data.faces import ATTRIBUTES, CHUNK, FACTOR_NAMES, FACTOR_SIZES, CartoonFaces
 
 FACES = CartoonFaces()
 FACTORS = list(range(len(FACTOR_NAMES)))

@@ -16,11 +16,11 @@ import torch
 from conftest import curves, new_model, small_config
 from PIL import Image
 
-from bvae_helpers import images as I
-from bvae_helpers.cache import Cache
 from bvae_helpers.config import Config
 from bvae_helpers.data import as_images, load_data, mirror_half, to_batch
-from bvae_helpers.images import ImageFolder, find_images, load_folder, scan
+from bvae_helpers.data import folder as I
+from bvae_helpers.data.cache import Cache
+from bvae_helpers.data.folder import ImageFolder, find_images, load_folder, scan
 from bvae_helpers.training import fit
 
 
@@ -369,7 +369,7 @@ def test_pictures_may_be_read_only(tmp_path):
 
 MEMORY = """
 import ctypes, sys
-from bvae_helpers.images import ImageFolder
+from bvae_helpers.data.folder import ImageFolder
 
 def anonymous():
     trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda keep: None)

@@ -6,17 +6,16 @@ import warnings
 import numpy as np
 import pytest
 import torch
-
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.feature_selection import mutual_info_classif
 from sklearn.metrics import roc_auc_score
 
 from bvae_helpers import checkpoints, latents
 from bvae_helpers import metrics as M
-from bvae_helpers.infomec import neighbour_information
-from bvae_helpers.paired import majority_accuracy
-from bvae_helpers.predictors import areas_under_roc, concentration
-from bvae_helpers.sprites import Sprites
+from bvae_helpers.data import Sprites
+from bvae_helpers.metrics._groups import majority_accuracy
+from bvae_helpers.metrics._infomec import neighbour_information
+from bvae_helpers.metrics._predictors import areas_under_roc, concentration
 
 SIZES = (3, 4, 5)
 LATTICE = np.stack(np.meshgrid(*map(np.arange, SIZES), indexing="ij"), axis=-1).reshape(-1, 3)     # (60, 3), each once

@@ -10,11 +10,11 @@ from bvae_helpers import checkpoints
 from bvae_helpers import losses as L
 from bvae_helpers.__main__ import main
 from bvae_helpers.data import Images
-from bvae_helpers.factorvae import Discriminator, permute_latents
+from bvae_helpers.losses import Discriminator, permute_latents
 from bvae_helpers.model import Pass
-from bvae_helpers.objectives import in_batches
-from bvae_helpers.run import Run
 from bvae_helpers.training import fit
+from bvae_helpers.training.objective import in_batches
+from bvae_helpers.training.run import Run
 
 
 def run_of(objective, **settings):

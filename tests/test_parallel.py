@@ -12,10 +12,10 @@ import torch
 from conftest import new_model, small_config, small_pictures
 from torch import distributed, nn
 
-from bvae_helpers import checkpoints, parallel
+from bvae_helpers import checkpoints
 from bvae_helpers.data import Images
-from bvae_helpers.run import Run
-from bvae_helpers.training import fit
+from bvae_helpers.training import fit, parallel
+from bvae_helpers.training.run import Run
 
 pytestmark = pytest.mark.skipif(not distributed.is_available(), reason="needs a torch with torch.distributed")
 HERE = Path(__file__).resolve().parent
@@ -42,7 +42,7 @@ def torchrun(tmp_path, *arguments, ranks=2, rc=0):
 def worker(tmp_path, code, *options, **more):
     """Run ``code`` on each rank, with this module's helpers at hand."""
     script = tmp_path / "worker.py"
-    script.write_text("import json, os, signal, sys\nfrom test_parallel import *\nfrom bvae_helpers import training\n"
+    script.write_text("import json, os, signal, sys\nfrom test_parallel import *\nfrom bvae_helpers.training import loop as training\n"
                       "ranks = parallel.join()\n" + code)
     return torchrun(tmp_path, *options, str(script), **more)
 

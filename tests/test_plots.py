@@ -6,9 +6,8 @@ import torch
 from matplotlib.figure import Figure
 
 from bvae_helpers import checkpoints, latents, plots
-from bvae_helpers.data import render
-from bvae_helpers.records import History
-from bvae_helpers.sprites import Sprites
+from bvae_helpers.data import Sprites, render
+from bvae_helpers.training.history import History
 
 
 @pytest.fixture(autouse=True)

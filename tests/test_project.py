@@ -1,5 +1,6 @@
 """The repository's own files agree with each other, and the package stays cheap to import."""
 
+import ast
 import base64
 import importlib.util
 import io
@@ -105,15 +106,34 @@ def test_training_needs_no_figures_and_no_tensorboard():
     assert not loaded & {"matplotlib", "tensorboard", "sklearn", "ipywidgets", "ray", "h5py"}
 
 
+WINGS = ("config", "losses", "model", "data", "checkpoints", "latents", "metrics", "training", "plots", "explorer", "teach",
+         "__main__")     # from the bottom up: a wing imports only what stands before it
+
+
+def imported(path):
+    """The modules of the package that a file imports, as dotted names from the top of the package."""
+    here = path.relative_to(ROOT / "bvae_helpers").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name.removeprefix("bvae_helpers.") for name in node.names if name.name.startswith("bvae_helpers"))
+        elif isinstance(node, ast.ImportFrom):
+            if node.level == 0 and (node.module or "").split(".")[0] != "bvae_helpers":
+                continue
+            base = list(here[:len(here) - node.level + 1]) if node.level else []
+            module = (node.module or "").removeprefix("bvae_helpers").strip(".")
+            base += module.split(".") if module else []
+            yield from (".".join([*base, name.name]) for name in node.names)
+
+
 def test_arrows_run_one_way():
-    """Nothing below imports teach, plots or explorer (the command line draws a picture, and may)."""
-    above = {"teach", "plots", "explorer", "panel", "exercises", "__main__"}
-    for path in (ROOT / "bvae_helpers").glob("*.py"):
-        if path.stem not in above:
-            code = path.read_text(encoding="utf-8")
-            found = set(re.findall(r"from \. import (.+)|from \.(\w+) import", code))
-            names = {n.strip().split(" ")[0] for pair in found for text in pair for n in text.split(",") if n}
-            assert not names & above, f"{path.name} imports {names & above}"
+    for path in (ROOT / "bvae_helpers").rglob("*.py"):
+        wing = path.relative_to(ROOT / "bvae_helpers").parts[0].removesuffix(".py")
+        if wing == "__init__":
+            assert not list(imported(path))
+            continue
+        for module in imported(path):
+            target = module.split(".")[0]
+            assert WINGS.index(target) <= WINGS.index(wing), f"{path.relative_to(ROOT)} imports {module}"
 
 
 # Words and addresses

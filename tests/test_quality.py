@@ -11,9 +11,8 @@ from conftest import small_config, small_pictures
 
 from bvae_helpers import checkpoints
 from bvae_helpers.config import Config
-from bvae_helpers.data import Images
-from bvae_helpers.run import Run
-from bvae_helpers.sprites import Sprites
+from bvae_helpers.data import Images, Sprites
+from bvae_helpers.training.run import Run
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bvae_helpers.sprites import FACTOR_NAMES, FACTOR_SIZES, Sprites
+from bvae_helpers.data.sprites import FACTOR_NAMES, FACTOR_SIZES, Sprites
 
 SPRITES = Sprites()
 

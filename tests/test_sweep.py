@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from conftest import small_config
 
-from bvae_helpers import checkpoints, plots, sweep, table
+from bvae_helpers import checkpoints, plots
 from bvae_helpers.__main__ import main
 from bvae_helpers.config import Config
+from bvae_helpers.training import results as table
+from bvae_helpers.training import sweep
 
 HERE = Path(__file__).resolve().parent
 TINY = dict(img_size=64, num_images=48, epochs=1, batch_size=16)
@@ -159,7 +161,7 @@ def test_a_failing_write_leaves_the_table_whole(tmp_path, monkeypatch):
 
 
 def test_two_processes_may_write_the_same_table(tmp_path):
-    code = ("import sys; from bvae_helpers import table\n"
+    code = ("import sys; from bvae_helpers.training import results as table\n"
             "for n in range(20): table.add(sys.argv[1], {'key': f'{sys.argv[2]}{n}', 'n': n})")
     both = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "t.csv"), name], cwd=HERE.parent) for name in "ab"]
     assert [process.wait(120) for process in both] == [0, 0]

@@ -14,13 +14,15 @@ from conftest import curves, new_model, same_state, small_config, small_pictures
 from PIL import Image
 from torch.utils.data import TensorDataset
 
-from bvae_helpers import checkpoints, machine, training
+from bvae_helpers import checkpoints
 from bvae_helpers.config import Config
 from bvae_helpers.data import Images
 from bvae_helpers.losses import OBJECTIVES
-from bvae_helpers.records import History
-from bvae_helpers.run import Run
 from bvae_helpers.training import fit
+from bvae_helpers.training import loop as training
+from bvae_helpers.training import system as machine
+from bvae_helpers.training.history import History
+from bvae_helpers.training.run import Run
 
 HERE = Path(__file__).resolve().parent
 
@@ -207,7 +209,7 @@ CHILD = """
 import os, signal, sys, threading
 sys.path[:0] = sys.argv[1:3]
 import conftest
-from bvae_helpers import training
+from bvae_helpers.training import loop as training
 
 folder, calls, delay = sys.argv[3], int(sys.argv[4]), float(sys.argv[5])
 config = conftest.small_config(folder, epochs=12, save_seconds=0.02, network="classic", objective=sys.argv[6],

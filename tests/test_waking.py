@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from bvae_helpers import latents, waking
-from bvae_helpers.data import render
+from bvae_helpers import latents
+from bvae_helpers.data import Sprites, render
 from bvae_helpers.model import BetaVAE
-from bvae_helpers.sprites import Sprites
+from bvae_helpers.training import waking
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from bvae_helpers.data import load_data, render  # noqa: E402
 from bvae_helpers.losses import RECONSTRUCTIONS  # noqa: E402
 from bvae_helpers.model import BetaVAE, count_parameters  # noqa: E402
 from bvae_helpers.training import fit  # noqa: E402
-from bvae_helpers.waking import wake  # noqa: E402
+from bvae_helpers.training.waking import wake  # noqa: E402
 
 COMMON = dict(num_images=200_000, val_fraction=0.05, batch_size=64, lr=1e-3, lr_schedule="cosine")
 WOKEN = dict(objective="btcvae_gamma", beta=1.2, gamma=0.2, beta_schedule="constant")

@@ -1,0 +1,3 @@
+"""The live explorer: sliders over the latents of a model."""
+
+from .widget import LatentExplorer
