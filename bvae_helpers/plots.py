@@ -11,7 +11,7 @@ from matplotlib import rcParams
 
 from . import latents as L
 from .data import to_batch
-from .metrics._histograms import factor_entropies, mutual_information
+from .metrics import factor_entropies, mutual_information
 
 # Okabe & Ito's colours, told apart by the colour-blind too
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000"]
