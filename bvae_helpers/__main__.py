@@ -86,7 +86,8 @@ def make_parser():
     made.add_argument("--cpus", type=float, default=1, metavar="N", help="ray: CPUs for each run (default %(default)s)")
     made.add_argument("--gpus", type=float, default=0, metavar="N", help="ray: GPUs for each run; 0.25: four runs share one")
     made.add_argument("--retries", type=int, default=2, metavar="N", help="try a failed run so often again (default %(default)s)")
-    made.add_argument("--samples", type=int, default=10_000, metavar="N", help="measure on so many images (default %(default)s)")
+    made.add_argument("--samples", type=int, default=10_000, metavar="N", help="measure on N new images (default %(default)s)")
+    made.add_argument("--no-dci", action="store_true", help="leave out DCI, the slowest score")
     add_settings(made, several=True)
 
     made = command("tradeoff", TRADEOFF, run_tradeoff, "TABLE [--out FILE]")
@@ -217,7 +218,7 @@ def run_train(args):
 def run_sweep(args):
     base, grid = grid_of(args)
     rows = sweep(config_of(args, base), grid, args.table, engine=args.engine, address=args.address, cpus=args.cpus,
-                 gpus=args.gpus, retries=args.retries, samples=args.samples, device=args.device)
+                 gpus=args.gpus, retries=args.retries, samples=args.samples, dci=not args.no_dci, device=args.device)
     print(f"{len(rows)} runs in {args.table}; draw them: python -m bvae_helpers tradeoff {args.table}")
 
 

@@ -98,6 +98,21 @@ def test_import_loads_nothing_heavy():
     assert not loaded & {"torch", "numpy", "matplotlib", "tensorboard", "sklearn", "ipywidgets", "PIL"}
 
 
+TORCH = {"torch", "numpy"}
+DATA = TORCH | {"torchvision", "PIL"}
+FIGURES = DATA | {"matplotlib"}
+LOADED = {"config": TORCH, "losses": TORCH, "model": TORCH, "data": DATA, "latents": DATA, "checkpoints": DATA, "metrics": DATA,
+          "training": DATA, "plots": FIGURES, "explorer": FIGURES | {"ipywidgets"}, "teach": FIGURES, "__main__": DATA}
+
+
+@pytest.mark.parametrize("wing", LOADED)
+def test_a_wing_loads_no_other_package(wing):
+    """A slider or a training run loads no classifier, and a score no figure. What other packages import counts too."""
+    loaded = set(python(f"import sys, bvae_helpers.{wing}; print(*{{m.split('.')[0] for m in sys.modules}})").split())
+    heavy = {"matplotlib", "ipywidgets", "tensorboard", "sklearn", "scipy", "pandas", "ray", "h5py", "pyarrow"}
+    assert loaded & (DATA | heavy) <= LOADED[wing]
+
+
 def test_training_needs_no_figures_and_no_tensorboard():
     """Without a notebook or a log folder, what draws and what logs is never imported."""
     loaded = set(python("import sys; from bvae_helpers import training, checkpoints, metrics; "

@@ -39,14 +39,15 @@ NOT_RETRIED = (ValueError, TypeError, ArithmeticError, ImportError, FileNotFound
 
 def sweep(base: Config, grid: dict[str, Iterable], path: str | os.PathLike = "sweep.csv", *, engine: str = "process",
           address: str | None = None, cpus: float = 1, gpus: float = 0.0, retries: int = 2, samples: int = 10_000,
-          device: str | None = None, progress: bool = True) -> list[results.Row]:
+          dci: bool = True, device: str | None = None, progress: bool = True) -> list[results.Row]:
     """Train ``base`` with every combination of the settings in ``grid`` and return the rows of these runs.
 
     ``base``: a Config. ``grid``: setting -> values. ``path``: the table, a CSV file. Each run keeps its checkpoints
     in a folder of its own under ``base.save_dir``. ``engine="ray"`` runs on the Ray cluster at ``address``
     ("auto": the cluster that this machine belongs to; None: this machine alone), each run with ``cpus`` and ``gpus``,
     which may be a fraction. A run that fails is tried up to ``retries`` more times, unless the error would repeat.
-    ``samples``: number of new images on which a run is measured if the data have known factors (``metrics.main_scores``).
+    ``samples``: number of new images on which a run is measured if the data have known factors (``metrics.main_scores``);
+    ``dci=False`` leaves out the slowest score.
 
     A row holds loss, reconstruction and KL of the last epoch (in nats per image, of the validation images if there are
     any), MIG, DCI disentanglement and FactorVAE score of all latents and of the active ones alone, and all settings. If a run
@@ -63,7 +64,7 @@ def sweep(base: Config, grid: dict[str, Iterable], path: str | os.PathLike = "sw
     wanted = runs_of(base, grid)
     done = {row["key"] for row in results.read(path)}
     varied = list(dict.fromkeys(["objective", "beta", "seed", *grid]))
-    job = functools.partial(run_one, varied=varied, samples=samples, device=device)
+    job = functools.partial(run_one, varied=varied, samples=samples, dci=dci, device=device)
     with (OnRay(job, address, cpus, gpus) if engine == "ray" else InProcess(job)) as runner, \
             tqdm(total=len(wanted), unit="run", disable=None if progress else True) as bar:
         bar.update(len(done & wanted.keys()))
@@ -123,13 +124,13 @@ def key_of(config: Config) -> str:
     return hashlib.sha256(json.dumps(settings_of(config), sort_keys=True).encode()).hexdigest()[:12]
 
 
-def run_one(config: Config, varied: list[str], samples: int, device: str | None = None) -> results.Row:
+def run_one(config: Config, varied: list[str], samples: int, dci: bool = True, device: str | None = None) -> results.Row:
     """Train one run, unless its final checkpoint exists, and measure it -> its row."""
     data = _data_of(json.dumps({name: getattr(config, name) for name in DATA_SETTINGS}))
     model, epochs = _finished(config) or _trained(config, data, device)
     row = {"key": key_of(config), **{name: getattr(config, name) for name in varied}, **_losses(epochs)}
     try:
-        row |= measure(model, data, samples)
+        row |= measure(model, data, samples, dci)
     except Exception as error:
         if config.save_dir is not None:         # the same sweep measures it again, from its checkpoint
             raise
@@ -167,12 +168,12 @@ def _losses(epochs: dict[str, list]) -> dict[str, float]:
     return {**losses, "train_loss": epochs["train_loss"][-1]}
 
 
-def measure(model: Any, data: Any, samples: int) -> dict[str, float]:
+def measure(model: Any, data: Any, samples: int, dci: bool = True) -> dict[str, float]:
     """The scores of a row on ``samples`` new images, ``metrics.main_scores``; none if the data have no known factors."""
     if not hasattr(data, "sample_factors"):
         return {}
     images, factors = render(data, samples, MEASURED_SEED)
-    return metrics.main_scores(*latents.encode(model, images), factors)
+    return metrics.main_scores(*latents.encode(model, images), factors, dci=dci)
 
 
 DATA_SETTINGS = ("data_path", "num_images", "img_size", "in_channels", "crop")
