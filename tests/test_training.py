@@ -18,9 +18,10 @@ from bvae_helpers import checkpoints
 from bvae_helpers.config import Config
 from bvae_helpers.data import Images
 from bvae_helpers.losses import OBJECTIVES
+from bvae_helpers.model import BetaVAE
 from bvae_helpers.training import fit
 from bvae_helpers.training import loop as training
-from bvae_helpers.training import system as machine
+from bvae_helpers.training import system
 from bvae_helpers.training.history import History
 from bvae_helpers.training.run import Run
 
@@ -67,6 +68,19 @@ def test_validation_leaves_the_random_numbers_alone_and_repeats_itself():
     before = torch.get_rng_state()
     assert training.validate(run) == training.validate(run)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_seeded_block_leaves_other_devices_alone(monkeypatch):
+    """torch.manual_seed would reseed CUDA, and the block would not restore it."""
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("reseeded CUDA"))
+    before = torch.get_rng_state()
+    draws = []
+    for _ in range(2):
+        with system.seeded(7):
+            draws.append(torch.rand(3))
+    assert torch.equal(*draws) and torch.equal(torch.get_rng_state(), before)
+    config = small_config(objective="factorvae", discriminator_width=8)
+    training.validate(Run(BetaVAE.from_config(config), Images(small_pictures()), config, "cpu"))
 
 
 def test_without_validation_images_the_training_loss_leads():
@@ -132,8 +146,8 @@ def test_objectives_and_precisions(objective, precision):
 @pytest.mark.parametrize(("capability", "said"), (("AVX2", 1), ("AVX512", 0)))
 def test_sixteen_bits_are_warned_of_where_the_cpu_imitates_them(monkeypatch, recwarn, capability, said):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-    assert [machine.precision(name, torch.device("cpu")) for name in ("auto", "float32")] == [torch.float32] * 2 and not recwarn
-    assert machine.precision("bfloat16", torch.device("cpu")) is torch.bfloat16 and len(recwarn) == said
+    assert [system.precision(name, torch.device("cpu")) for name in ("auto", "float32")] == [torch.float32] * 2 and not recwarn
+    assert system.precision("bfloat16", torch.device("cpu")) is torch.bfloat16 and len(recwarn) == said
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
@@ -213,7 +227,7 @@ from bvae_helpers import checkpoints
 from bvae_helpers.training import loop as training
 
 folder, calls, place = sys.argv[3], int(sys.argv[4]), sys.argv[5]
-config = conftest.small_config(folder, epochs=12, save_seconds=0.0, network="classic", objective=sys.argv[6],
+config = conftest.small_config(folder, epochs=4, save_seconds=0.0, network="classic", objective=sys.argv[6],
                                discriminator_width=8)
 
 def die():
@@ -245,7 +259,7 @@ def test_killed_three_times_it_ends_bit_identical(tmp_path, objective):
 
     The statistics of BatchNorm must come back, too, and FactorVAE's discriminator with its optimiser.
     """
-    config = small_config(None, epochs=12, network="classic", objective=objective, discriminator_width=8)
+    config = small_config(None, epochs=4, network="classic", objective=objective, discriminator_width=8)
     model, history = train(config)
     for steps, place, reached in ((10, "before a save", 9), (12, "after a save", 21), (7, "in a step", 27)):
         assert child(tmp_path, steps, place, objective).wait(120) == -signal.SIGKILL
@@ -285,7 +299,7 @@ def test_saving_does_not_change_the_run(tmp_path):
 
 
 def test_ctrl_c_saves(tmp_path):
-    script = CHILD.replace("epochs=12, save_seconds=0.0", "epochs=10_000, save_seconds=1e6, save_every=10_000") + "\n"
+    script = CHILD.replace("epochs=4, save_seconds=0.0", "epochs=10_000, save_seconds=1e6, save_every=10_000") + "\n"
     script = script.replace("calls -= 1", 'calls -= 1; calls == -15 and print("going", flush=True)')
     process = subprocess.Popen([sys.executable, "-c", script, str(HERE), str(HERE.parent), str(tmp_path), "0", "", "beta_vae"],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -313,7 +327,7 @@ def test_ctrl_c_in_the_very_last_step_is_not_swallowed(monkeypatch):
 
 
 def test_a_second_ctrl_c_does_not_wait():
-    with pytest.raises(KeyboardInterrupt), machine.stop_signals() as stop:
+    with pytest.raises(KeyboardInterrupt), system.stop_signals() as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.requested
         signal.raise_signal(signal.SIGINT)

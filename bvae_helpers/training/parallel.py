@@ -164,7 +164,7 @@ class Ranks:
 
 
 class SyncBatchNorm(nn.BatchNorm2d):
-    """BatchNorm over the whole batch. torch's class of this name works on CUDA only; this one also runs, and is tested, on CPUs."""
+    """BatchNorm over the whole batch. Unlike torch's class of this name, it runs, and is tested, on CPUs, too."""
 
     @classmethod
     def like(cls, layer: nn.BatchNorm2d) -> "SyncBatchNorm":

@@ -57,12 +57,12 @@ def resident(images: Images, device: torch.device) -> Images:
 
 
 @contextmanager
-def seeded(seed: int, device: torch.device = torch.device("cpu")) -> Iterator[None]:
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """Draw from ``seed`` inside the block; torch's generators of the CPU and of ``device`` are restored afterwards.
 
-    ``torch.manual_seed`` would also reseed all other devices, which nobody would restore.
+    ``torch.manual_seed`` would also reseed all other devices, and nothing would restore those.
     """
-    cuda = [device] if device.type == "cuda" else []
+    cuda = [device] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)
         for card in cuda:
