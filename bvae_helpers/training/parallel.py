@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..config import Config
 from ..losses import RECONSTRUCTIONS, terms_of
-from ..model import BetaVAE
+from ..model import BetaVAE, default_device
 
 __all__ = ["Ranks", "SyncBatchNorm", "convert_sync_batchnorm", "join"]
 
@@ -88,7 +88,7 @@ class Ranks:
 
     def device(self, name: str | torch.device | None) -> torch.device:
         """The device to train on: ``name``, else CUDA if available. Each rank of a machine gets a CUDA device of its own."""
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = default_device() if name is None else torch.device(name)
         if self.world > 1 and device.type == "cuda":
             device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
             torch.cuda.set_device(device)
