@@ -135,8 +135,12 @@ def test_crop(size):
 
 def test_large_jpegs_are_decoded_at_a_fraction(monkeypatch):
     asked = []
-    monkeypatch.setattr(decoding, "_flatten", lambda picture, c, white: asked.append(picture.size) or torch.zeros(c, *picture.size[::-1],
-                                                                                                          dtype=torch.uint8))
+
+    def flatten(picture, in_channels, white):
+        asked.append(picture.size)
+        return torch.zeros(in_channels, *picture.size[::-1], dtype=torch.uint8)
+
+    monkeypatch.setattr(decoding, "_flatten", flatten)
     decode(saved(Image.new("RGB", (1600, 1200)), "JPEG"), 64)
     decode(saved(Image.new("RGB", (1600, 1200)), "JPEG"), 64, crop=300)
     assert asked == [(400, 300), (1600, 1200)]               # never less than 3 times 64 of what is kept
