@@ -105,7 +105,7 @@ LOADED = {"config": TORCH, "losses": TORCH, "model": TORCH, "data": DATA, "laten
           "training": DATA, "plots": FIGURES, "explorer": FIGURES | {"ipywidgets"}, "teach": FIGURES, "__main__": DATA}
 
 
-@pytest.mark.parametrize("last", ("training __main__", "plots explorer teach"))
+@pytest.mark.parametrize("last", ("training __main__", "plots teach explorer"))
 def test_a_wing_loads_no_other_package(last):
     """A slider or a training run loads no classifier, and a score no figure. What other packages import counts too."""
     wings = ["config", "losses", "model", "data", "latents", "checkpoints", "metrics", *last.split()]
