@@ -6,7 +6,6 @@ reads it, so a checkpoint from a stranger cannot run code.
 """
 
 import json
-import os
 import pathlib
 import random
 
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 
 from .config import Config
+from .data.files import first_line, write_whole
 from .model import BetaVAE
 
 PRETRAINED = pathlib.Path(__file__).parent / "pretrained"
@@ -21,17 +21,7 @@ PRETRAINED = pathlib.Path(__file__).parent / "pretrained"
 
 def save(state, path):
     """Write ``state`` so that ``path`` is always whole: the old one, or the new one, never half of it."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(partial, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, lambda file: torch.save(state, file))
 
 
 def load(path, map_location="cpu"):
@@ -45,8 +35,7 @@ def load(path, map_location="cpu"):
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:   # a pickle of nonsense makes the reader raise whatever it stumbles on
-        words = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{str(path)!r} is not a readable checkpoint ({words})") from error
+        raise ValueError(f"{str(path)!r} is not a readable checkpoint ({first_line(error)})") from error
 
 
 def load_model(path, map_location="cpu"):

@@ -155,7 +155,7 @@ def test_a_failing_write_leaves_the_table_whole(tmp_path, monkeypatch):
         raise OSError("no space left")
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
-        patch.setattr(table.os, "fsync", full)
+        patch.setattr("bvae_helpers.data.files.os.fsync", full)
         table.add(path, {"key": "b", "beta": 2.0})
     assert path.read_bytes() == before and [p.name for p in tmp_path.glob(".*.part")] == []
 

@@ -21,10 +21,7 @@ from contextlib import contextmanager, suppress
 
 import torch
 
-try:
-    import fcntl
-except ImportError:               # no POSIX: processes that start at once all do the work; one sweep at a time has to do
-    fcntl = None
+from .files import locked, write_whole
 
 PIECE = 1 << 24                   # bytes checked or read at a time
 SAVE_SECONDS = 2.0                # an interrupted build loses at most so much work
@@ -39,33 +36,9 @@ def cache_folder():
     return pathlib.Path(os.environ.get("BVAE_CACHE") or pathlib.Path(base) / "bvae_helpers").expanduser()
 
 
-@contextmanager
-def locked(file, waiting=None):
-    """One process of this machine at a time, by an open file, which is closed at the end.
-
-    ``waiting`` is printed where another is at it. The system frees the lock of a process that dies.
-    """
-    with file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if waiting:
-                    print(waiting, flush=True)
-                fcntl.flock(file, fcntl.LOCK_EX)
-            except OSError:              # a file system without locks
-                pass
-        yield
-
-
 def write_note(path, note):
-    """Write JSON so that ``path`` holds the old note or the new one, never half of one."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
-    with open(partial, "w", encoding="utf-8") as file:
-        json.dump(note, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    """Write a dict as JSON, whole or not at all."""
+    write_whole(path, lambda file: file.write(json.dumps(note).encode()))
 
 
 def read_note(path):

@@ -14,7 +14,8 @@ import zlib
 import torch
 import torchvision
 
-from .cache import cache_folder, locked
+from .cache import cache_folder
+from .files import first_line, locked
 from .folder import SUFFIXES, ImageFolder
 
 FOLDER = "img_align_celeba"
@@ -169,7 +170,7 @@ def downloaded(path):
     try:
         torchvision.datasets.CelebA(str(root), split="all", download=True)
     except Exception as error:                # of its own, of gdown, of the network
-        print(f"the download failed ({str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}).\n"
+        print(f"the download failed ({first_line(error)}).\n"
               "Google Drive allows each file only so many downloads a day, for everybody together, and CelebA's are often used "
               f"up. Try again tomorrow, or fetch {FOLDER}.zip by hand from {PAGE} and put it into {root}.")
         return None
