@@ -85,7 +85,7 @@ def make_parser() -> argparse.ArgumentParser:
     sweep.add_argument("--address", help="ray: address of the cluster; auto: the cluster of this machine "
                                          "(default: this machine alone)")
     sweep.add_argument("--cpus", type=float, default=1, metavar="N", help="ray: CPUs for each run (default %(default)s)")
-    sweep.add_argument("--gpus", type=float, default=0, metavar="N", help="ray: GPUs for each run; with 0.25, four runs share one")
+    sweep.add_argument("--gpus", type=float, default=0, metavar="N", help="ray: GPUs for each run; 0.25: four runs share one")
     sweep.add_argument("--retries", type=int, default=2, metavar="N", help="attempts after a failed one (default %(default)s)")
     sweep.add_argument("--samples", type=int, default=10_000, metavar="N", help="images to measure with (default %(default)s)")
     add_settings(sweep, several=True)
@@ -340,7 +340,7 @@ def loss_terms(model, images, config: Config) -> dict:
         config = config.replace(objective="btcvae", beta=config.beta + 1)
     totals, device = {}, next(model.parameters()).device
     objective = Objective(model, config.replace(precision="float32"), device, len(images))
-    with torch.no_grad(), tqdm(total=len(images), desc="loss", unit=" images", leave=False) as bar:
+    with torch.no_grad(), tqdm(total=len(images), desc="loss", unit=" images", leave=False, disable=None) as bar:
         for x in in_batches(images, config.batch_size):
             for name, value in objective(to_batch(x, device), config.beta).items():
                 totals[name] = totals.get(name, 0) + value.double().cpu() * len(x)
@@ -422,6 +422,12 @@ def message_of(error: Exception) -> str:
     return plain("\n".join(lines))
 
 
+def how_to_resume(args) -> str:
+    """A line for whoever stopped a command: what to do if its work is kept, else nothing."""
+    kept = args.command == "sweep" or (args.command == "train" and getattr(args, "save_dir", "") is not None)
+    return "to resume, repeat the command\n" if kept else ""
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; an error ends in its message and exit code 2, Ctrl-C in exit code 130."""
     for stream in (sys.stdout, sys.stderr):
@@ -431,7 +437,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         args.run(args)
     except KeyboardInterrupt as stopped:
-        parser.exit(130, f"{plain(str(stopped)) or 'stopped'}\n")
+        parser.exit(130, f"{plain(str(stopped)) or 'stopped'}\n{how_to_resume(args)}")
     except Exception as error:
         if args.traceback:
             raise

@@ -133,7 +133,7 @@ def test_quickstart_runs_and_a_dragged_slider_moves_the_picture(quickstart, caps
     assert quickstart.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
     for _ in lab.drag(quickstart, lab.sliders(box).nth(0), [0.1, 0.9]):
         before = picture(quickstart)
-        until(quickstart, lambda: picture(quickstart) != before)
+        until(quickstart, lambda before=before: picture(quickstart) != before)
 
 
 def test_no_question_about_news_covers_the_page(quickstart):
@@ -144,11 +144,11 @@ def test_latency_from_the_mouse_to_the_picture(quickstart, capsys):
     """Every move of the mouse reaches the picture; how fast is printed, since it depends on the machine."""
     box = lab.explorer(quickstart)
     box.locator("img.widget-image").nth(1).evaluate(WATCH)
+    wanted = 0
     for i in range(2):
-        seen = quickstart.evaluate("window.latencies.length")
         for _ in lab.drag(quickstart, lab.sliders(box).nth(i), np.linspace(0.02, 0.98, 20), steps=1):
-            until(quickstart, lambda: quickstart.evaluate("window.latencies.length") > seen)
-            seen = quickstart.evaluate("window.latencies.length")
+            wanted += 1
+            quickstart.wait_for_function(f"window.latencies.length >= {wanted}", timeout=60_000)
     latencies = np.array(quickstart.evaluate("window.latencies"))
     with capsys.disabled():
         print(f"\n  from mouse to picture, {len(latencies)} pictures: median {np.median(latencies):.0f} ms, "

@@ -41,11 +41,13 @@ class Lab:
     def __init__(self, root, seconds=120):
         self.address, self.token = f"http://127.0.0.1:{free_port()}", secrets.token_hex(16)
         port = self.address.rsplit(":", 1)[1]
+        options = [f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}",
+                   f"--ServerApp.root_dir={root}", "--LabApp.expose_app_in_browser=True"]
+        environment = {**os.environ, "BVAE_PROFILE": os.environ.get("BVAE_PROFILE", "tiny"),
+                       "JUPYTER_CONFIG_PATH": str(pathlib.Path(__file__).parent / "jupyter")}     # as `make lab`
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}", "--ServerApp.port_retries=0",
-             "--allow-root", f"--IdentityProvider.token={self.token}", "--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={root}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env={**os.environ, "BVAE_PROFILE": os.environ.get("BVAE_PROFILE", "tiny"),
-                 "JUPYTER_CONFIG_PATH": str(pathlib.Path(__file__).parent / "jupyter")})    # as `make lab`: no news
+            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", *options], env=environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._wait_until_ready(seconds)
 
     def _wait_until_ready(self, seconds):
