@@ -57,7 +57,8 @@ def train_step(run, x, beta):
     """One step of gradient descent on a batch x (B, C, S, S) -> the terms of its loss, in nats per image."""
     terms = run.objective(x, beta)
     run.optimizer.zero_grad(set_to_none=True)
-    run.scaler.scale(terms["loss"]).backward()
+    loss = terms["loss"] + terms.get("discriminator_loss", 0)      # no weight is in both: two losses, two gradients
+    run.scaler.scale(loss).backward()
     if run.config.grad_clip > 0:
         run.scaler.unscale_(run.optimizer)
         clip_grad_norm_(run.model.parameters(), run.config.grad_clip)
