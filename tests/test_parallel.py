@@ -42,8 +42,8 @@ def torchrun(tmp_path, *arguments, ranks=2, rc=0):
 def worker(tmp_path, code, *options, **more):
     """Run ``code`` on each rank, with this module's helpers at hand."""
     script = tmp_path / "worker.py"
-    script.write_text("import json, os, signal, sys\nfrom test_parallel import *\nfrom bvae_helpers.training import loop as training\n"
-                      "ranks = parallel.join()\n" + code)
+    script.write_text("import json, os, signal, sys\nfrom test_parallel import *\n"
+                      "from bvae_helpers.training import loop as training\nranks = parallel.join()\n" + code)
     return torchrun(tmp_path, *options, str(script), **more)
 
 
