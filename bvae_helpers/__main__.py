@@ -286,11 +286,10 @@ def run_tradeoff(args):
 
 def load_model(name: str, device: str | None):
     """The model of a checkpoint file, or a pretrained one, on the device."""
-    import torch
-
     from . import checkpoints
+    from .model import default_device
 
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or default_device()
     if name in checkpoints.pretrained_names():
         return checkpoints.load_pretrained(name, device)
     if not pathlib.Path(name).is_file():

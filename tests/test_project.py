@@ -120,7 +120,7 @@ def test_the_top_level_stays_small():
     assert len(names) <= 15, sorted(names)
 
 
-WINGS = ("config", "losses", "model", "data", "checkpoints", "latents", "metrics", "training", "plots", "explorer", "teach",
+WINGS = ("config", "model", "losses", "data", "checkpoints", "latents", "metrics", "training", "plots", "explorer", "teach",
          "__main__")     # from the bottom up: a wing imports only what stands before it
 
 
@@ -154,7 +154,7 @@ def test_arrows_run_one_way():
 
 
 @pytest.mark.parametrize("file, line", [
-    ("data/batches.py", "from ..training.loop import fit"), ("losses.py", "from .model import BetaVAE"),
+    ("data/batches.py", "from ..training.loop import fit"), ("model.py", "from .losses import reconstruct"),
     ("metrics/_groups.py", "from .. import plots"), ("plots.py", "import bvae_helpers.explorer"),
     ("latents.py", "def f():\n    from bvae_helpers.metrics import (\n        mig,\n    )"),
     ("__init__.py", "from . import model")])
