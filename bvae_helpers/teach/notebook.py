@@ -1,6 +1,5 @@
-"""What the notebooks stand on: set-up, showing the package's source, agreeing with it, exercises."""
+"""What the notebooks stand on: set-up, showing the package's source  and agreeing with it."""
 
-import functools
 import inspect
 import pathlib
 import platform
@@ -62,16 +61,3 @@ def agree(name, mine, theirs, tolerance=1e-6):
     gap = float((mine - theirs).abs().max()) if mine.numel() else 0.0
     assert gap <= tolerance, f"{name}: the largest difference is {gap:.2g}, more than {tolerance:g}"
     print(f"{name}: agree, {'exactly' if gap == 0 else f'to {tolerance:g}'}")
-
-
-def attempt(check):
-    """Make an exercise's check kind to an untouched stub: it says so instead of failing."""
-
-    @functools.wraps(check)
-    def checked(*answers):
-        try:
-            print(check(*answers))
-        except NotImplementedError:
-            print(f"{check.__name__}: not attempted yet")
-
-    return checked
