@@ -12,7 +12,7 @@ from bvae_helpers.__main__ import main
 from bvae_helpers.data import Images
 from bvae_helpers.losses import Discriminator, permute_latents
 from bvae_helpers.model import Pass
-from bvae_helpers.training import fit
+from bvae_helpers.training import fit, train_step
 from bvae_helpers.training.objective import in_batches
 from bvae_helpers.training.run import Run
 
@@ -149,6 +149,22 @@ def test_each_network_of_factorvae_learns_from_its_own_loss_alone():
     z.grad = None
     run.discriminator.loss(z).backward()
     assert z.grad is None and all(p.grad.abs().max() > 0 for p in run.discriminator.parameters())
+
+
+def test_a_training_step_follows_both_losses_of_factorvae():
+    run = run_of("factorvae", discriminator_width=8)
+    x = run.batch(torch.arange(8))
+    networks = {"loss": run.model, "discriminator_loss": run.discriminator}
+    for loss, learner in networks.items():
+        torch.manual_seed(0)
+        run.objective(x, 4.0)[loss].backward()
+        for network in networks.values():
+            assert all((p.grad is not None) == (network is learner) for p in network.parameters())
+            network.zero_grad()
+    before = [p.clone() for network in networks.values() for p in network.parameters()]
+    train_step(run, x, 4.0)
+    after = [p for network in networks.values() for p in network.parameters()]
+    assert not any(torch.equal(a, b) for a, b in zip(before, after))
 
 
 def test_the_discriminator_has_an_optimiser_of_its_own_in_the_checkpoint(tmp_path):

@@ -21,6 +21,10 @@ from nbclient.exceptions import CellExecutionError
 from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from bvae_helpers.data.files import write_whole  # noqa: E402
+
 METADATA = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
             "language_info": {"name": "python"}}
 MOST_OF_A_PICTURE = 1 << 15     # characters of base64
@@ -40,9 +44,7 @@ def execute(path):
                          for o in cell.outputs if o.get("name") == "stderr"]
             cell.outputs = [o for o in map(clean, cell.outputs) if o is not None]
     nbformat.validate(notebook)
-    partial = path.with_suffix(".part")
-    nbformat.write(notebook, partial)
-    os.replace(partial, path)
+    write_whole(path, lambda file: file.write(f"{nbformat.writes(notebook).rstrip()}\n".encode()))
     return warnings
 
 

@@ -6,10 +6,9 @@ Where pyarrow is installed, the same table stands beside it as Parquet.
 import csv
 import importlib
 import io
-import os
 import pathlib
 
-from ..data.cache import locked
+from ..data.files import locked, write_whole
 
 
 def number(text):
@@ -45,10 +44,10 @@ def add(path, row):
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        replace(path, text.getvalue().encode())
+        write_whole(path, lambda file: file.write(text.getvalue().encode()))
         parquet = parquet_of(rows, names)
         if parquet is not None:
-            replace(path.with_suffix(".parquet"), parquet)
+            write_whole(path.with_suffix(".parquet"), lambda file: file.write(parquet))
 
 
 def parquet_of(rows, names):
@@ -60,16 +59,3 @@ def parquet_of(rows, names):
     file = io.BytesIO()
     parquet.write_table(arrow.table({name: [row.get(name) for row in rows] for name in names}), file)
     return file.getvalue()
-
-
-def replace(path, content):
-    """Write bytes so that ``path`` is always whole: the old file or the new one."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(partial, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 from .. import latents, metrics
 from ..config import Config
 from ..data import load_data, render
+from ..data.files import first_line
 from ..model import BetaVAE
 from . import results as table
 from .loop import fit
@@ -118,10 +119,6 @@ def run_one(config, varied, samples, device=None):
     return {**row, "epochs": len(history), "seconds": round(last["seconds"], 3),
             "images_per_second": round(statistics.median(history["images_per_second"]), 1),
             "settings": json.dumps(settings_of(config), sort_keys=True)}
-
-
-def first_line(error):
-    return (str(error) or type(error).__name__).strip().splitlines()[0]
 
 
 class InProcess:
