@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import bvae_helpers
 from bvae_helpers import losses, teach
 from bvae_helpers.teach import _progress, checking
 from bvae_helpers.teach.checking import Mistake
@@ -20,6 +21,14 @@ def test_setup_prints_one_line_and_seeds(capsys, monkeypatch):
     teach.setup(seed=3)
     assert torch.equal(first, torch.rand(1))
     assert env.folder("03") == "checkpoints/03-tiny"
+
+
+def test_setup_says_in_one_line_when_another_version_is_installed(capsys):
+    teach.setup(made_with=bvae_helpers.__version__)
+    assert capsys.readouterr().out.count("\n") == 1
+    teach.setup(made_with="0.9.0")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and "made with bvae_helpers 0.9.0" in lines[1] and bvae_helpers.__version__ in lines[1]
 
 
 def test_show_source_is_the_packages_code():
@@ -73,7 +82,9 @@ def test_only_the_stubs_own_error_means_not_attempted(capsys):
     def deeper():
         return stub()
 
-    def second_call(calls=[]):
+    calls = []
+
+    def second_call():
         calls.append(1)
         if len(calls) > 1:
             raise NotImplementedError

@@ -4,12 +4,15 @@ The file lies beside the notebook and holds the day on which each check first pa
 file; set to nothing, and in the *tiny* profile or outside a notebook, no file is read or written.
 """
 
+import contextlib
 import datetime
 import importlib
 import json
 import os
 import pathlib
 import pkgutil
+
+from ..data.files import write_whole
 
 TODAY: dict[str, bool] = {}     # check name -> whether the latest attempt in this session passed
 
@@ -74,10 +77,6 @@ def _days() -> dict[str, str]:
 
 
 def _write(path: pathlib.Path, days: dict[str, str]) -> None:
-    """Write the file whole; where the folder cannot be written to, the notebook simply remembers nothing."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(json.dumps(days, indent=1), encoding="utf-8")
-        os.replace(partial, path)
-    except OSError:
-        partial.unlink(missing_ok=True)
+    """Write the file whole; where the folder cannot be written to, the notebook remembers nothing."""
+    with contextlib.suppress(OSError):
+        write_whole(path, lambda file: file.write(json.dumps(days, indent=1).encode()))

@@ -92,16 +92,14 @@ class Answer:
         self._check_arguments(args, kept)
         if torch.is_grad_enabled() != mode or torch.get_default_dtype() != dtype:
             raise Mistake("your function changes a setting of PyTorch for good (the recording of gradients, or the "
-                          "default "
-                          "dtype): use a `with` block, which puts it back")
+                          "default dtype): use a `with` block, which puts it back")
         return got
 
     def _check_arguments(self, args: tuple, kept: tuple) -> None:
         for position, (now, before) in enumerate(zip(args, kept)):
             if not _same(now, before):
                 raise Mistake(f"your function changes its argument {_parameter(self.function, position)} in place, "
-                 f"and the "
-                              "caller still needs it: work on a copy")
+                              "and the caller still needs it: work on a copy")
 
 
 # Comparing
@@ -149,10 +147,9 @@ def compare_gradients(answer: Answer, case: Case, right: Function, names: Iterab
     wanted = torch.autograd.grad((weights * right(*rights)).sum(), [rights[p] for p in positions])
     for name, gradient, want in zip(names, mine, wanted):
         if gradient is None or not close(gradient.double(), want.double(), rtol, 1e-5):
-            missing = gradient is None or not gradient.any()
-            raise Mistake(f"the numbers are right, but the gradient to {name} is {'missing' if missing else "
-                          f"'another one'}: "
-                          "does some part of your calculation leave PyTorch?")
+            how = "missing" if gradient is None or not gradient.any() else "wrong"
+            raise Mistake(f"the numbers are right, but the gradient to {name} is {how}: does some part of your "
+                          "calculation leave PyTorch?")
 
 
 def with_gradients(answer: Answer, args: Iterable[Any], names: Iterable[str]) -> torch.Tensor:
@@ -163,9 +160,8 @@ def with_gradients(answer: Answer, args: Iterable[Any], names: Iterable[str]) ->
         raise Mistake("the numbers are right, but with arguments that require gradients, as in training, "
                       f"{error}") from error.__cause__
     if not isinstance(got, torch.Tensor) or not got.requires_grad:
-        raise Mistake(f"the numbers are right, but no gradient flows back to {', '.join(names)}, so that nothing "
-                      f"can be trained "
-                      "with them: `.item()`, `float()`, `.detach()`, `no_grad`, numpy and a draw from a "
+        raise Mistake(f"the numbers are right, but no gradient flows back to {', '.join(names)}, so that nothing can be "
+                      "trained with them: `.item()`, `float()`, `.detach()`, `no_grad`, numpy and a draw from a "
                       "distribution cut it off")
     return got
 
@@ -196,9 +192,9 @@ def side_by_side(got: torch.Tensor, want: torch.Tensor, case: str, where: Callab
         return f"{case}: your answer has {_shape(got)}, and {_shape(want)} is wanted"
     off = ~torch.isclose(got, want, rtol=1e-4, atol=1e-5)
     place = tuple((off if off.any() else got != want).nonzero()[0].tolist())
-    return (f"{case}: {int(off.sum())} of {got.numel()} numbers are wrong; at {list(place) if where is None else "
-            f"where(place)} "
-            f"yours is {_shown(got[place])}, and {_shown(want[place])} is right")
+    at = list(place) if where is None else where(place)
+    return (f"{case}: {int(off.sum())} of {got.numel()} numbers are wrong; at {at} yours is {_shown(got[place])}, and "
+            f"{_shown(want[place])} is right")
 
 
 def one_number(value: Any) -> str | None:
@@ -235,7 +231,7 @@ class ModelState:
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad != self.trainable[name]:
                 raise Mistake(f"{name} no longer requires a gradient after your function: the model cannot be "
-                 f"trained further")
+                              "trained further")
             if parameter.grad is not None:
                 raise Mistake(f"your function leaves a gradient in {name}: nothing is to be trained here")
 

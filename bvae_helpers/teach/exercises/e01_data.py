@@ -108,21 +108,18 @@ def check_split(answer: Answer) -> str:
         if (len(train), len(validation)) != (n - held_out, held_out):
             exchanged = ": training comes first" if (len(train), len(validation)) == (held_out, n - held_out) else ""
             raise Mistake(f"n = {n}, val_fraction = {fraction}: your parts have {len(train)} and {len(validation)} "
-                          f"positions, "
-                          f"and {n - held_out} and {held_out} are wanted{exchanged}")
+                          f"positions, and {n - held_out} and {held_out} are wanted{exchanged}")
         both = len(set(train) & set(validation))
         if both:
             raise Mistake(f"n = {n}: {both} of the {held_out} validation images are training images too, so the "
-                          f"model was "
-                          "trained on them")
+                          "model was trained on them")
         if set(train) | set(validation) != set(range(n)):
             raise Mistake(f"n = {n}: every position from 0 to {n - 1} is to be in one of the two parts, once")
         places = sorted(validation)
         gaps = {(b - a) % n for a, b in zip(places, places[1:] + places[:1])}
         if len(gaps) <= 2:
             raise Mistake(f"n = {n}: the validation images stand in the data at equal distances, {places[:4]} …: "
-                          f"nothing "
-                          "decides by chance which image is in which part")
+                          "nothing decides by chance which image is in which part")
         again = _split(answer, n, fraction, seed)
         if (set(again[1]), set(again[0])) != (set(validation), set(train)):
             raise Mistake("two calls with the same seed give two splits: every draw has to depend on the seed alone")

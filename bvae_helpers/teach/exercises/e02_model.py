@@ -86,10 +86,9 @@ def _check_path(answer: Answer, mu: torch.Tensor, logvar: torch.Tensor) -> None:
     gradients = torch.autograd.grad(z.sum(), (mu, logvar), allow_unused=True)
     for name, got, want in zip(("mu", "logvar"), gradients, (torch.ones_like(mu), 0.5 * (z - mu).detach())):
         if got is None or not torch.allclose(got.float(), want.float(), rtol=1e-3, atol=1e-4):
-            missing = got is None or not got.any()
-            raise Mistake(f"the draws are right, but the gradient to {name} is {'missing' if missing else 'another "
-                          f"one'}: "
-                          "shift and scale a draw that does not depend on mu and logvar")
+            how = "missing" if got is None or not got.any() else "wrong"
+            raise Mistake(f"the draws are right, but the gradient to {name} is {how}: shift and scale a draw that does "
+                          "not depend on mu and logvar")
 
 
 @attempt
@@ -144,8 +143,7 @@ def check_loss(answer: Answer) -> str:
     none = torch.zeros(1, 2)
     sure = torch.tensor([50.0, -50.0, 50.0]).reshape(1, 1, 1, 3)
     compare(answer, [Case("a black, a white and a white pixel with logits 50, -50 and 50 and no KL (calculate from "
-                          "logits: "
-                          "the sigmoid of 50 is rounded to 1)",
+                          "logits: the sigmoid of 50 is rounded to 1)",
                           (sure, torch.tensor([0.0, 1.0, 1.0]).reshape(1, 1, 1, 3), none, none, 1.0))], _loss)
     compare_gradients(answer, cases[1], _loss, ("logits", "mu", "logvar"))
     return "nats per image, both terms"

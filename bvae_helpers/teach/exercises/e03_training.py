@@ -112,8 +112,7 @@ def check_validate(answer: Answer) -> str:
         _check_error(numbers(got), seed, images, batch_size)
         if model.recorded:
             raise Mistake("the number is right, but gradients are recorded while you only measure, which costs "
-                          "memory: "
-                          "use `torch.no_grad()`")
+                          "memory: use `torch.no_grad()`")
     return "eval mode, no graph, every image counts the same"
 
 
