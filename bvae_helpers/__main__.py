@@ -9,7 +9,7 @@ import torch
 from . import checkpoints, latents, metrics
 from .config import Config, is_optional, kind_of
 from .data import as_images, load_data, render, split, to_batch
-from .model import BetaVAE, count_parameters
+from .model import BetaVAE, count_parameters, default_device
 from .training import fit, parallel
 from .training import results as table
 from .training.objective import Objective, in_batches
@@ -236,7 +236,7 @@ def save_figure(figure, path):
 
 def load_model(name, device):
     """A checkpoint's model, or a pretrained one, on the device."""
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or default_device()
     if name in checkpoints.pretrained_names():
         return checkpoints.load_pretrained(name, device)
     if not pathlib.Path(name).is_file():

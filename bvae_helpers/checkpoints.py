@@ -1,13 +1,15 @@
-"""Atomic save, safe load, models rebuilt from their files, and the pretrained ones.
+"""Atomic save, safe load, models rebuilt from their checkpoints, and the pretrained models.
 
-A checkpoint is a dict with at least ``model_state_dict``, ``optimizer_state_dict``, ``epoch``,
-``val_loss`` and ``config``, made of tensors and plain values: ``torch.load(path, weights_only=True)``
-reads it, so a checkpoint from a stranger cannot run code.
+A checkpoint is a dict with at least ``model_state_dict``, ``optimizer_state_dict``, ``epoch``, ``val_loss`` and ``config``.
+It holds tensors and plain values only, so that ``torch.load(path, weights_only=True)`` reads it: a stranger's checkpoint
+cannot run code.
 """
 
 import json
+import os
 import pathlib
 import random
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,15 +18,21 @@ from .config import Config
 from .data.files import first_line, write_whole
 from .model import BetaVAE
 
+__all__ = ["PRETRAINED", "check_same_run", "folder", "load", "load_model", "load_pretrained", "move_aside",
+           "pretrained_names", "rng_state", "save", "set_rng_state"]
+
 PRETRAINED = pathlib.Path(__file__).parent / "pretrained"
 
 
-def save(state, path):
-    """Write ``state`` so that ``path`` is always whole: the old one, or the new one, never half of it."""
+def save(state: dict[str, Any], path: str | os.PathLike) -> None:
+    """Write ``state`` to ``path``, whole or not at all: if the writing fails, the old file stays.
+
+    Raises OSError, such as "No space left on device".
+    """
     write_whole(path, lambda file: torch.save(state, file))
 
 
-def load(path, map_location="cpu"):
+def load(path: str | os.PathLike, map_location: str | torch.device = "cpu") -> Any:
     """Read a checkpoint without running any code in it.
 
     Raises FileNotFoundError, and ValueError for a file that is not a whole checkpoint.
@@ -34,11 +42,11 @@ def load(path, map_location="cpu"):
         raise FileNotFoundError(f"no checkpoint at {str(path)!r}")
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
-    except Exception as error:   # a pickle of nonsense makes the reader raise whatever it stumbles on
+    except Exception as error:   # a damaged pickle raises errors of any kind
         raise ValueError(f"{str(path)!r} is not a readable checkpoint ({first_line(error)})") from error
 
 
-def load_model(path, map_location="cpu"):
+def load_model(path: str | os.PathLike, map_location: str | torch.device = "cpu") -> BetaVAE:
     """The model in a checkpoint, in eval mode. Its settings are kept as ``model.config``.
 
     Also reads checkpoints of the original notebook: without a ``network`` key they are the
@@ -54,15 +62,15 @@ def load_model(path, map_location="cpu"):
     return model.eval()
 
 
-def pretrained_names():
-    """Names of the models that ship with the package."""
+def pretrained_names() -> list[str]:
+    """The names of the models that ship with the package."""
     return sorted(p.stem for p in PRETRAINED.glob("*.pt"))
 
 
-def load_pretrained(name, map_location="cpu"):
-    """A model that ships with the package, in eval mode; what it is and scores: ``model.card``.
+def load_pretrained(name: str, map_location: str | torch.device = "cpu") -> BetaVAE:
+    """A model that ships with the package, in eval mode. ``model.card``: its data, settings, steps and scores.
 
-    Raises ValueError, with the names there are, for an unknown one.
+    Raises ValueError for an unknown name, with the known ones.
     """
     if name not in pretrained_names():
         raise ValueError(f"no pretrained model {name!r}; there are: {', '.join(pretrained_names())}")
@@ -71,16 +79,16 @@ def load_pretrained(name, map_location="cpu"):
     return model
 
 
-def rng_state():
-    """The state of every random generator that training may draw from, as tensors and plain values."""
+def rng_state() -> dict[str, Any]:
+    """The states of the random generators of torch, CUDA, Python and NumPy, as tensors and plain values."""
     numpy = np.random.get_state(legacy=False)
     return {"torch": torch.get_rng_state(), "python": random.getstate(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "numpy": {**numpy, "state": {**numpy["state"], "key": numpy["state"]["key"].tolist()}}}
 
 
-def set_rng_state(state):
-    """Put the random generators back to where ``rng_state()`` found them."""
+def set_rng_state(state: dict[str, Any]) -> None:
+    """Set the random generators to the states that ``rng_state()`` returned."""
     torch.set_rng_state(state["torch"].cpu())
     random.setstate(state["python"])
     numpy = state["numpy"]
@@ -89,16 +97,20 @@ def set_rng_state(state):
         torch.cuda.set_rng_state(cuda.cpu(), device)
 
 
-# settings in which a stopped run and the call that goes on with it may differ
+# settings in which a stopped run and the call that resumes it may differ
 FREE = {"epochs", "save_dir", "log_dir", "data_path", "save_every", "save_seconds", "log_every", "compile"}
 
 
-def folder(path):
+def folder(path: str | os.PathLike) -> pathlib.Path:
+    """The path of a folder, with ~ replaced by the home folder."""
     return pathlib.Path(path).expanduser()
 
 
-def check_same_run(state, config, fingerprint):
-    """Raise ValueError, naming the settings, if a checkpoint is of another run than ``config`` describes."""
+def check_same_run(state: dict[str, Any], config: Config, fingerprint: str) -> None:
+    """Raise ValueError, naming the settings that differ, if a checkpoint is not of the run that ``config`` describes.
+
+    ``fingerprint``: that of the images to train on, ``data.Images.fingerprint()``.
+    """
     if not {"config", "data"} <= state.keys():
         raise ValueError(f"the last.pt in {config.save_dir!r} is not of a run of fit(). Use another save_dir, or resume=False "
                          "(--no-resume) to keep it aside")
@@ -109,11 +121,11 @@ def check_same_run(state, config, fingerprint):
         differ.append(f"data {state['data']} there, {fingerprint} here")
     if differ:
         raise ValueError(f"{config.save_dir!r} holds a run with other settings ({'; '.join(differ)}). Use another save_dir, "
-                         "or resume=False (--no-resume) to train anew and keep the old files aside")
+                         "or resume=False (--no-resume) to start a new run and move the old files aside")
 
 
-def move_aside(path):
-    """Move the checkpoints in a folder to its first free ``previous-n``, so that none is overwritten."""
+def move_aside(path: pathlib.Path) -> None:
+    """Move the checkpoints of a folder to its first free subfolder ``previous-n``, so that none is overwritten."""
     n = 1
     while (path / f"previous-{n}").exists():
         n += 1

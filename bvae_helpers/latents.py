@@ -1,20 +1,32 @@
 """Working in latent space: encode, rank, traverse, interpolate. Tensors in, tensors out.
 
-Shapes: N images, D latents, K steps of a traversal. Models are put in eval mode for the work and
-put back; nothing here keeps gradients.
+A model is anybody's: an ``encoder(x)`` -> ``(mu, logvar)``, a ``decoder(z)`` -> images in [0, 1] and a ``latent_dim``;
+see ``bvae_helpers.model``. It works in eval mode and without gradients here, and gets its own mode back. Results are
+float32 on the CPU.
+
+Shapes: N images, D latents, K steps of a traversal.
 """
 
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor, nn
 
-from .data import Images, to_batch
+from .data import as_images, to_batch
 from .losses import kl_divergence
+from .model import unwrap
+
+__all__ = ["ACTIVE_NATS", "active", "decode", "encode", "evaluating", "interpolate", "kl_per_latent", "latent_ranges", "lerp",
+           "rank_latents", "reconstruct", "slerp", "traversal_limits", "traversals", "traverse"]
+
+ACTIVE_NATS = 0.1       # a latent with a larger mean KL is active, any other is collapsed
 
 
 @contextmanager
-def evaluating(model):
-    """The model in eval mode, without gradients; back in its own mode afterwards."""
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """Put ``model`` in eval mode, without gradients, inside the ``with`` block; give it its own mode back afterwards."""
     training = model.training
     model.eval()
     try:
@@ -24,83 +36,107 @@ def evaluating(model):
         model.train(training)
 
 
-def encode(model, images, batch_size=256):
-    """Images (N, C, S, S), uint8 or float in [0, 1] -> ``mu``, ``logvar`` (N, D) on the CPU."""
-    source = images if isinstance(images, Images) else Images(images)
-    device = next(model.parameters()).device
+def encode(model: nn.Module, images, batch_size: int = 256) -> tuple[Tensor, Tensor]:
+    """Images (N, C, S, S), uint8 or float in [0, 1] -> ``mu``, ``logvar`` (N, D).
+
+    ``images``: all that ``data.as_images`` takes: a tensor, a NumPy array, a Dataset, data with factors.
+    """
+    source = as_images(images)
+    model = unwrap(model)
+    device, dtype = _where(model)
     parts = []
     with evaluating(model):
         for index in torch.arange(len(source)).split(batch_size):
-            x = to_batch(source.take(index), device)
-            model.check_images(x)
-            parts.append(torch.stack(model.encoder(x)).cpu())
+            x = to_batch(source.take(index), device).to(dtype)
+            parts.append(torch.stack(tuple(model.encoder(x))).float().cpu())
     return torch.cat(parts, dim=1).unbind(0)
 
 
-def decode(model, z, batch_size=256):
-    """Latents (N, D) -> images (N, C, S, S) in [0, 1] on the CPU."""
-    device = next(model.parameters()).device
+def decode(model: nn.Module, z: Tensor, batch_size: int = 256) -> Tensor:
+    """Latents (N, D) -> images (N, C, S, S) in [0, 1]."""
+    model = unwrap(model)
+    device, dtype = _where(model)
     with evaluating(model):
-        return torch.cat([model.decoder(part.to(device)).float().cpu() for part in z.split(batch_size)])
+        return torch.cat([model.decoder(part.to(device, dtype)).float().cpu() for part in z.split(batch_size)])
 
 
-def reconstruct(model, images):
-    """Images -> their reconstructions from the mean code, (N, C, S, S) in [0, 1] on the CPU."""
+def _where(model):
+    """The device and the precision in which a model works: those of its first weight."""
+    tensors = itertools.chain(model.parameters(), model.buffers(), [torch.zeros(())])
+    weight = next(tensor for tensor in tensors if tensor.is_floating_point())
+    return weight.device, weight.dtype
+
+
+def reconstruct(model: nn.Module, images) -> Tensor:
+    """Images -> their reconstructions from the mean code, (N, C, S, S) in [0, 1]."""
     return decode(model, encode(model, images)[0])
 
 
-def kl_per_latent(mu, logvar):
+def kl_per_latent(mu: Tensor, logvar: Tensor) -> Tensor:
     """Mean KL of each latent over the images, in nats: (N, D), (N, D) -> (D,)."""
     return kl_divergence(mu, logvar).mean(0)
 
 
-def rank_latents(mu, logvar):
-    """Latents sorted by KL, the most informative first: indices (D,)."""
+def rank_latents(mu: Tensor, logvar: Tensor) -> Tensor:
+    """Indices of the latents (D,), sorted by KL, the largest first."""
     return kl_per_latent(mu, logvar).argsort(descending=True)
 
 
-def active(mu, logvar, threshold=0.1):
-    """Which latents carry information: mean KL above ``threshold`` nats -> bool (D,)."""
+def active(mu: Tensor, logvar: Tensor, threshold: float = ACTIVE_NATS) -> Tensor:
+    """Which latents carry information: those with a mean KL above ``threshold`` nats -> bool (D,)."""
     return kl_per_latent(mu, logvar) > threshold
 
 
-def latent_ranges(mu, low=0.01, high=0.99):
-    """Where the codes of real images lie: the 1st and 99th percentile of each latent, (D,) each."""
-    low, high = torch.quantile(mu, torch.tensor([low, high]), dim=0)
+def latent_ranges(mu: Tensor, low: float = 0.01, high: float = 0.99) -> tuple[Tensor, Tensor]:
+    """Where the codes of real images lie: two percentiles of each latent, (N, D) -> (D,) each."""
+    limits = torch.tensor([low, high])
+    low, high = torch.stack([torch.quantile(codes, limits) for codes in mu.float().unbind(1)], dim=1)
     return low, high
 
 
-def traverse(model, z, latent, values):
+def traversal_limits(mu: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
+    """The ends of each latent's traversal: (N, D) and bool (D,) -> (D,) each.
+
+    The 1st and 99th percentile of the codes of an active latent; -2 and 2 for a collapsed one, whose codes are all alike.
+    """
+    low, high = latent_ranges(mu)
+    return torch.where(active, low, -2.0), torch.where(active, high, 2.0)
+
+
+def traverse(model: nn.Module, z: Tensor, latent: int, values: Sequence[float] | Tensor) -> Tensor:
     """Decode ``z`` (D,) with one latent set to each of ``values`` (K,) -> images (K, C, S, S)."""
     codes = z.detach().cpu().repeat(len(values), 1)
     codes[:, latent] = torch.as_tensor(values, dtype=codes.dtype)
     return decode(model, codes)
 
 
-def traversals(model, z, latents, low=-2.0, high=2.0, steps=9):
-    """One traversal a latent from ``low`` to ``high`` (numbers, or (D,)) -> (len(latents), steps, C, S, S)."""
+def traversals(model: nn.Module, z: Tensor, latents: Sequence[int] | Tensor, low: float | Tensor = -2.0,
+               high: float | Tensor = 2.0, steps: int = 9) -> Tensor:
+    """One traversal per latent, from ``low`` to ``high`` (numbers, or (D,)) -> (len(latents), steps, C, S, S)."""
     low, high = (torch.as_tensor(v, dtype=torch.float32).expand(len(z)) for v in (low, high))
     rows = [traverse(model, z, d, torch.linspace(float(low[d]), float(high[d]), steps)) for d in map(int, latents)]
     return torch.stack(rows)
 
 
-def lerp(z0, z1, t):
-    """The straight line: (1 - t) z0 + t z1; z0, z1 (D,), t (K,) -> (K, D)."""
+def lerp(z0: Tensor, z1: Tensor, t: Tensor) -> Tensor:
+    """The straight line (1 - t) z0 + t z1 between z0 and z1 (D,), at each of t (K,) -> (K, D)."""
     return torch.lerp(z0, z1, t[:, None])
 
 
-def slerp(z0, z1, t):
-    """The great circle through z0 and z1, length interpolated alongside (Shoemake 1985): (K, D).
+def slerp(z0: Tensor, z1: Tensor, t: Tensor) -> Tensor:
+    """The great circle between z0 and z1 (D,), at each of t (K,) -> (K, D). Shoemake 1985, "Animating rotation".
 
-    The prior's mass lies near a sphere of radius sqrt(D); a straight line cuts through its hollow.
+    The prior's mass lies near a sphere of radius sqrt(D), and a straight line leaves it. Between vectors of different
+    lengths the length changes steadily. Along one line, or at the origin, the result is that of ``lerp``.
     """
     angle = torch.arccos((z0 @ z1 / (z0.norm() * z1.norm())).clamp(-1, 1))
-    if angle < 1e-4 or not angle.isfinite():
+    if not torch.sin(angle) > 1e-4:                   # along one line, or NaN: at the origin
         return lerp(z0, z1, t)
     t = t[:, None]
     return (torch.sin((1 - t) * angle) * z0 + torch.sin(t * angle) * z1) / torch.sin(angle)
 
 
-def interpolate(model, z0, z1, steps=9, path=lerp):
-    """Decode ``steps`` points on the way from z0 to z1 (D,) -> images (steps, C, S, S)."""
+def interpolate(model: nn.Module, z0: Tensor, z1: Tensor, steps: int = 9,
+                path: Callable[[Tensor, Tensor, Tensor], Tensor] = lerp) -> Tensor:
+    """Decode ``steps`` points on the way from z0 to z1 (D,) -> images (steps, C, S, S). ``path``: ``lerp`` or ``slerp``."""
     return decode(model, path(z0.cpu(), z1.cpu(), torch.linspace(0, 1, steps)))

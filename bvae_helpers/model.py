@@ -1,21 +1,31 @@
 """Encoder, decoder and the beta-VAE: images x -> a Gaussian over z -> images.
 
-Higgins et al. 2017, "beta-VAE: Learning Basic Visual Concepts with a Constrained Variational
-Framework"; Kingma & Welling 2014, "Auto-Encoding Variational Bayes".
+Higgins et al. 2017, "beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework"; Kingma &
+Welling 2014, "Auto-Encoding Variational Bayes".
 
 Shapes: B images in a batch, C channels, S x S pixels, D latents.
+
+**Your own model.** Training needs a ``BetaVAE``. All else that takes a model (``latents``, ``metrics``, ``plots``,
+``explorer``) takes any ``nn.Module`` with three attributes, and asks for nothing more:
+
+- ``encoder(x)``: images (B, C, S, S), floats in [0, 1] -> ``(mu, logvar)``, (B, D) each;
+- ``decoder(z)``: latents (B, D) -> images (B, C, S, S) in [0, 1];
+- ``latent_dim``: the number D.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+__all__ = ["NETWORKS", "BetaVAE", "Decoder", "Encoder", "Pass", "count_parameters", "default_device", "down", "unwrap", "up"]
 
 NETWORKS = ("classic", "sprites")
 
 
-def down(channels_in, channels_out, network):
+def down(channels_in: int, channels_out: int, network: str) -> nn.Sequential:
     """One encoder block: half the side, new channels."""
     if network == "sprites":
         return nn.Sequential(nn.Conv2d(channels_in, channels_out, 4, stride=2, padding=1), nn.ReLU())
@@ -23,7 +33,7 @@ def down(channels_in, channels_out, network):
                          nn.BatchNorm2d(channels_out), nn.LeakyReLU())
 
 
-def up(channels_in, channels_out, network):
+def up(channels_in: int, channels_out: int, network: str) -> nn.Sequential:
     """One decoder block: twice the side, new channels."""
     if network == "sprites":
         return nn.Sequential(nn.ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1), nn.ReLU())
@@ -34,8 +44,10 @@ def up(channels_in, channels_out, network):
 class Encoder(nn.Module):
     """q(z | x): images (B, C, S, S) -> ``mu`` and ``logvar``, each (B, D)."""
 
-    def __init__(self, in_channels, latent_dim, hidden_dims, img_size=64, network="classic", patch=1):
+    def __init__(self, in_channels: int, latent_dim: int, hidden_dims: Sequence[int], img_size: int = 64,
+                 network: str = "classic", patch: int = 1):
         super().__init__()
+        self.image_shape = (in_channels, img_size, img_size)
         self.fold = nn.PixelUnshuffle(patch) if patch > 1 else nn.Identity()
         widths = [in_channels * patch ** 2, *hidden_dims]
         self.encoder = nn.Sequential(*[down(a, b, network) for a, b in zip(widths, widths[1:])])
@@ -45,16 +57,19 @@ class Encoder(nn.Module):
         self.fc_mu = nn.Linear(hidden, latent_dim)
         self.fc_var = nn.Linear(hidden, latent_dim)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        _check_images(x, self.image_shape)
         h = self.fc(self.encoder(self.fold(x)).flatten(1))         # (B, hidden)
-        with torch.autocast(h.device.type, enabled=False):         # these two stay in float32
-            return self.fc_mu(h.float()), self.fc_var(h.float())   # (B, D) each
+        with torch.autocast(h.device.type, enabled=False):         # these two layers stay in the weights' precision
+            h = h.to(self.fc_mu.weight.dtype)
+            return self.fc_mu(h), self.fc_var(h)                   # (B, D) each
 
 
 class Decoder(nn.Module):
-    """p(x | z): latents (B, D) -> images (B, C, S, S) in [0, 1]; ``logits(z)`` is before the sigmoid."""
+    """p(x | z): latents (B, D) -> images (B, C, S, S) in [0, 1]; ``logits(z)`` leaves the sigmoid out."""
 
-    def __init__(self, out_channels, latent_dim, hidden_dims, img_size=64, network="classic", patch=1):
+    def __init__(self, out_channels: int, latent_dim: int, hidden_dims: Sequence[int], img_size: int = 64,
+                 network: str = "classic", patch: int = 1):
         super().__init__()
         widths, channels = list(reversed(hidden_dims)), out_channels * patch ** 2
         side = img_size // (patch * 2 ** len(hidden_dims))
@@ -70,87 +85,88 @@ class Decoder(nn.Module):
         unfold = [nn.PixelShuffle(patch)] if patch > 1 else []
         self.final_layer = nn.Sequential(*last, *unfold, nn.Sigmoid())
 
-    def logits(self, z):
+    def logits(self, z: Tensor) -> Tensor:
+        """Latents (B, D) -> the images before the sigmoid, (B, C, S, S)."""
         h = self.decoder(self.unflatten(self.decoder_input(z)))    # (B, widths[-1], side, side)
         return self.final_layer[:-1](h)                            # (B, C, S, S), any real number
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Tensor:
         return self.final_layer[-1](self.logits(z))
 
 
 class Pass(NamedTuple):
-    """One pass of a batch through the model: what every objective is made of."""
+    """The result of passing one batch through the model; every objective is computed from it."""
 
-    logits: torch.Tensor   # (B, C, S, S), decoder output before the sigmoid
-    z: torch.Tensor        # (B, D), a sample of q(z | x)
-    mu: torch.Tensor       # (B, D)
-    logvar: torch.Tensor   # (B, D)
+    logits: Tensor   # (B, C, S, S), decoder output before the sigmoid
+    z: Tensor        # (B, D), a sample of q(z | x)
+    mu: Tensor       # (B, D)
+    logvar: Tensor   # (B, D)
 
 
 class BetaVAE(nn.Module):
-    """The beta-VAE with a choice of two networks.
+    """The beta-VAE, with a choice of two networks.
 
-    ``network="classic"``: Conv(k3, s2, p1) + BatchNorm + LeakyReLU blocks, as on CelebA;
-    ``network="sprites"``: Conv(k4, s2, p1) + ReLU and FC 256, the literature's on dSprites.
-    ``beta`` is the weight of the KL, in nats per nat; the model keeps it, the objective uses it.
-    ``patch`` > 1: squares of so many pixels a side become channels before the first block, and pixels again after the
-    last (Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution", sub-pixel convolution). The large
-    pictures inside the network, where most of its time goes, are then so many times smaller each way.
-    Raises ValueError for sizes that do not fit.
+    ``network="classic"``: blocks of Conv(k3, s2, p1) + BatchNorm + LeakyReLU, usual for CelebA;
+    ``network="sprites"``: blocks of Conv(k4, s2, p1) + ReLU, and FC 256: the literature's network for dSprites.
+    ``beta`` (a weight without unit) is kept as an attribute; in training, ``config.beta`` must be the same number.
+    ``patch`` > 1: squares of ``patch`` x ``patch`` pixels become channels before the first block, and pixels again
+    after the last (sub-pixel convolution: Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution"). The
+    largest feature maps, which take most of the time, are then smaller by this factor in height and in width.
+    Raises ValueError for sizes that do not fit together. ``hidden_dims`` is copied.
     """
 
-    def __init__(self, in_channels=3, latent_dim=128, hidden_dims=(32, 64, 128, 256), beta=4.0, img_size=64, network="classic",
-                 patch=1):
+    def __init__(self, in_channels: int = 3, latent_dim: int = 128, hidden_dims: Sequence[int] = (32, 64, 128, 256),
+                 beta: float = 4.0, img_size: int = 64, network: str = "classic", patch: int = 1):
         super().__init__()
-        hidden_dims = [int(h) for h in hidden_dims]   # a copy: the caller keeps theirs
-        check_sizes(in_channels, latent_dim, hidden_dims, beta, img_size, network, patch)
+        hidden_dims = [int(h) for h in hidden_dims]
+        _check_sizes(in_channels, latent_dim, hidden_dims, beta, img_size, network, patch)
         self.in_channels, self.latent_dim, self.hidden_dims = in_channels, latent_dim, hidden_dims
         self.beta, self.img_size, self.network, self.patch = beta, img_size, network, patch
         self.encoder = Encoder(in_channels, latent_dim, hidden_dims, img_size, network, patch)
         self.decoder = Decoder(in_channels, latent_dim, hidden_dims, img_size, network, patch)
 
     @classmethod
-    def from_config(cls, config):
-        """The model that a Config describes."""
+    def from_config(cls, config) -> "BetaVAE":
+        """Build the model that a ``Config`` describes."""
         return cls(config.in_channels, config.latent_dim, config.hidden_dims, config.beta, config.img_size, config.network,
                    config.patch)
 
-    def reparameterize(self, mu, logvar, epsilon=None):
+    def reparameterize(self, mu: Tensor, logvar: Tensor, epsilon: Tensor | None = None) -> Tensor:
         """z = mu + sigma * epsilon with epsilon ~ N(0, I): (B, D) -> (B, D). Kingma & Welling 2014, sec. 2.4."""
         epsilon = torch.randn_like(mu) if epsilon is None else epsilon
         return mu + torch.exp(0.5 * logvar) * epsilon
 
-    def run(self, x, epsilon=None):
-        """Encode, sample (with the noise ``epsilon``, if given), decode: images (B, C, S, S) in [0, 1] -> a ``Pass``."""
-        self.check_images(x)
+    def run(self, x: Tensor, epsilon: Tensor | None = None) -> Pass:
+        """Encode, sample, decode: images (B, C, S, S) in [0, 1] -> a ``Pass``. ``epsilon`` (B, D): the noise to use."""
         mu, logvar = self.encoder(x)
         z = self.reparameterize(mu, logvar, epsilon)
         return Pass(self.decoder.logits(z).float(), z, mu, logvar)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Images (B, C, S, S) in [0, 1] -> ``(recon, mu, logvar)``, recon in [0, 1]."""
         logits, _, mu, logvar = self.run(x)
         return torch.sigmoid(logits), mu, logvar
 
-    def encode(self, x):
-        """Images (B, C, S, S) in [0, 1] -> the means ``mu`` (B, D), the code used for measuring."""
-        self.check_images(x)
+    def encode(self, x: Tensor) -> Tensor:
+        """Images (B, C, S, S) in [0, 1] -> the means ``mu`` (B, D), which serve as the images' codes."""
         return self.encoder(x)[0]
 
-    def sample(self, num_samples, device=None):
+    def sample(self, num_samples: int, device: torch.device | str | None = None) -> Tensor:
         """Decode ``num_samples`` draws from the prior N(0, I) -> images (num_samples, C, S, S)."""
         device = next(self.parameters()).device if device is None else device
         return self.decoder(torch.randn(num_samples, self.latent_dim, device=device))
 
-    def check_images(self, x):
-        want = (self.in_channels, self.img_size, self.img_size)
-        if x.ndim != 4 or tuple(x.shape[1:]) != want:
-            raise ValueError(f"this model takes images of shape (B, {', '.join(map(str, want))}), got {tuple(x.shape)}")
-        if not x.is_floating_point():
-            raise ValueError(f"images must be floats in [0, 1], got {x.dtype}; divide uint8 images by 255")
+
+def _check_images(x, shape):
+    """Raise ValueError unless ``x`` is a batch of float images of the given shape (C, S, S)."""
+    if x.ndim != 4 or tuple(x.shape[1:]) != shape:
+        raise ValueError(f"this model takes images of shape (B, {', '.join(map(str, shape))}), got {tuple(x.shape)}")
+    if not x.is_floating_point():
+        raise ValueError(f"images must be floats in [0, 1], got {x.dtype}; divide uint8 images by 255")
 
 
-def check_sizes(in_channels, latent_dim, hidden_dims, beta, img_size, network, patch):
+def _check_sizes(in_channels, latent_dim, hidden_dims, beta, img_size, network, patch):
+    """Raise ValueError, with what to change, for sizes that do not fit together."""
     if network not in NETWORKS:
         raise ValueError(f"network must be {' or '.join(NETWORKS)}, got {network!r}")
     if not hidden_dims or min(in_channels, latent_dim, patch, *hidden_dims) < 1:
@@ -160,11 +176,23 @@ def check_sizes(in_channels, latent_dim, hidden_dims, beta, img_size, network, p
         raise ValueError(f"beta must be 0 or more, got {beta}")
     step = patch * 2 ** len(hidden_dims)
     if img_size < step or img_size % step:
-        raise ValueError(f"img_size must be a multiple of {step} ({f'patches of {patch} pixels times ' if patch > 1 else ''}"
-                         f"2 to the power of {len(hidden_dims)} blocks), got {img_size}; "
-                         f"use {max(step, round(img_size / step) * step)} or another number of hidden_dims")
+        patches = f"patches of {patch} pixels times " if patch > 1 else ""
+        raise ValueError(f"img_size must be a multiple of {step} ({patches}2 to the power of {len(hidden_dims)} blocks), got "
+                         f"{img_size}; use {max(step, round(img_size / step) * step)} or another number of hidden_dims")
 
 
-def count_parameters(module):
-    """Number of trainable parameters."""
+def count_parameters(module: nn.Module) -> int:
+    """The number of trainable parameters."""
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def default_device() -> torch.device:
+    """CUDA if this machine has it, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The model inside the wrappers of ``torch.compile``, ``DataParallel`` and ``DistributedDataParallel``."""
+    while hasattr(model, "_orig_mod") or isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        model = model._orig_mod if hasattr(model, "_orig_mod") else model.module
+    return model

@@ -1,25 +1,35 @@
-"""Figures. Each function returns a matplotlib Figure; ``show`` displays one with a text for the blind."""
+"""Figures. Each function returns a matplotlib Figure; ``show`` displays one in a notebook, with alt text.
+
+``model`` is anybody's: see ``bvae_helpers.model``. ``images`` are whatever ``data.as_images`` takes, of any number of channels.
+Shapes: N images, K factors, D latents.
+"""
 
 import io
 import itertools
 import json
+from collections.abc import Collection, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib import rcParams
+from matplotlib.figure import Figure
+from torch import Tensor, nn
 
 from . import latents as L
-from .data import to_batch
+from .data import as_images, to_batch, to_rgb
 from .metrics._histograms import factor_entropies, mutual_information
 
-# Okabe & Ito's colours, told apart by the colour-blind too
+__all__ = ["COLOURS", "Shown", "carried", "curves", "early_pictures", "factor_report", "grid", "heat_map", "information_share",
+           "kl_bars", "kl_over_time", "latent_labels", "lines", "rows", "set_style", "sheet", "show", "signature", "tradeoff"]
+
+# The palette of Okabe & Ito, safe for colour-blind readers
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000"]
-ACTIVE_NATS = 0.1
+LEAST_IMAGES = 100      # fewer overestimate the information so much that every latent would get a factor's name
 
 
-def set_style():
-    """One look for all figures."""
+def set_style() -> None:
+    """Give all figures one look."""
     rcParams.update({
         "axes.prop_cycle": plt.cycler(color=COLOURS), "axes.spines.top": False, "axes.spines.right": False,
         "axes.grid": True, "grid.alpha": 0.25, "figure.dpi": 80, "font.size": 10, "legend.frameon": False,
@@ -27,9 +37,9 @@ def set_style():
 
 
 class Shown:
-    """A figure as a notebook shows it: a PNG with alt text."""
+    """A figure as a notebook displays it: a PNG with alt text."""
 
-    def __init__(self, png, alt):
+    def __init__(self, png: bytes, alt: str):
         self.png, self.alt = png, alt
 
     def _repr_png_(self):
@@ -39,8 +49,8 @@ class Shown:
         return f"figure: {self.alt}"
 
 
-def show(figure, alt):
-    """Render a Figure to PNG and close it. ``alt`` says in words what is to be seen."""
+def show(figure: Figure, alt: str) -> Shown:
+    """Render a Figure to PNG and close it. ``alt`` describes it for readers who cannot see it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=rcParams["figure.dpi"], bbox_inches="tight", pad_inches=0.06)
     plt.close(figure)
@@ -49,136 +59,167 @@ def show(figure, alt):
 
 # Pictures of images
 
-def row_step(side, gap=0.1):
-    """From the top of one row of images to the next, in pixels."""
+def _row_step(side, gap=0.1):
+    """The distance from the top of one row of images to the top of the next, in pixels."""
     return side + max(2, round(gap * side))
 
 
-def sheet(images, dimmed=(), gap=0.1):
-    """Rows of images, a list of (K, C, S, S), as one colour picture (H, W, 3) in [0, 1], white between.
+def sheet(images: Sequence[Tensor], dimmed: Collection[int] = (), gap: float = 0.1) -> tuple[Tensor, Tensor]:
+    """Rows of images, (K, C, S, S) each, as one picture -> (H, W, 3) in [0, 1], and the centres of rows and columns in pixels.
 
-    Images keep their contrast: nothing is stretched. Dimmed rows are mixed with grey.
+    White between the images. They keep their contrast: nothing is stretched. Rows whose number is in ``dimmed`` are
+    mixed with grey.
     """
     side, count = images[0].shape[-1], max(map(len, images))
-    step = row_step(side, gap)
+    step = _row_step(side, gap)
     canvas = torch.ones(len(images) * step - (step - side), count * step - (step - side), 3)
     for r, row in enumerate(images):
-        row = to_batch(torch.as_tensor(row)).clamp(0, 1)
+        row = to_rgb(to_batch(torch.as_tensor(row))).clamp(0, 1)
         row = 0.65 + 0.35 * row if r in dimmed else row
         for k, image in enumerate(row):
             canvas[r * step:r * step + side, k * step:k * step + side] = image.permute(1, 2, 0)
     return canvas, torch.arange(max(len(images), count)) * step + (side - 1) / 2
 
 
-def rows(images, labels, titles=None, dimmed=()):
-    """Labelled rows of images: a list of tensors (K, C, S, S), one label a row; ``titles`` above the columns."""
+def rows(images: Sequence[Tensor], labels: Sequence[str], titles: Sequence[str] | None = None,
+         dimmed: Collection[int] = ()) -> Figure:
+    """Labelled rows of images: a list of (K, C, S, S), one label per row; ``titles`` stand above the columns."""
     canvas, centres = sheet(images, dimmed)
     width = 0.85 * max(map(len, images))
     figure, ax = plt.subplots(figsize=(width + 1.9, width * canvas.shape[0] / canvas.shape[1] + 0.35))
     ax.imshow(canvas.numpy(), interpolation="nearest")
-    ax.set_yticks(centres[:len(images)], labels)
-    ax.set_xticks(centres[:len(titles)] if titles else [], titles or [], fontsize=9)
+    ax.set_yticks(centres[:len(images)], labels, parse_math=False)
+    titles = titles or []
+    ax.set_xticks(centres[:len(titles)], titles, fontsize=9, parse_math=False)
     ax.tick_params(length=0, top=False, bottom=False, labeltop=True, labelbottom=False)
     for r, text in enumerate(ax.get_yticklabels()):
         text.set_color("0.6" if r in dimmed else "0.1")
-    ax.grid(False)
-    ax.spines[:].set_visible(False)
+    _bare(ax)
     return figure
 
 
-def grid(images, columns=8, titles=None):
-    """Images (N, C, S, S) in reading order; ``titles``, if given, one above each image."""
-    images = torch.as_tensor(images)
-    lines_of = list(images.split(columns))
+def _bare(ax):
+    """Axes without grid and frame."""
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+
+
+def grid(images: Tensor, columns: int = 8, titles: Sequence[str] | None = None) -> Figure:
+    """Images (N, C, S, S) in reading order, ``columns`` in each line; ``titles``: one above each image."""
+    lines_of = list(torch.as_tensor(images).split(columns))
     canvas, centres = sheet(lines_of, gap=0.3 if titles else 0.1)
     width = 0.9 * len(lines_of[0])
     figure, ax = plt.subplots(figsize=(width + 0.2, width * canvas.shape[0] / canvas.shape[1] + 0.3))
     ax.imshow(canvas.numpy(), interpolation="nearest")
     for i, title in enumerate(titles or []):
-        above = centres[i // columns] - 0.52 * images.shape[-1]
-        ax.text(centres[i % columns], above, title, fontsize=8, ha="center", va="bottom")
+        above = centres[i // columns] - 0.52 * lines_of[0].shape[-1]
+        ax.text(centres[i % columns], above, title, fontsize=8, ha="center", va="bottom", parse_math=False)
     ax.set_axis_off()
     return figure
 
 
-def information_share(mu, factors):
-    """How much of each factor each latent tells, I(z; v) / H(v), 0 to 1: (N, D), (N, K) -> (D, K)."""
+# What latents carry
+
+def information_share(mu: Tensor, factors: Tensor) -> np.ndarray:
+    """The share of each factor's entropy that each latent carries, I(z; v) / H(v), 0 to 1: (N, D), (N, K) -> (D, K)."""
     return mutual_information(mu, factors) / factor_entropies(np.asarray(factors))
 
 
-def carried(mu, factors, factor_names, minimum=0.3):
-    """For each latent, the factor it tells most about and how much of it: a list of (name or "", share).
+def carried(mu: Tensor, factors: Tensor, factor_names: Sequence[str], minimum: float = 0.3) -> list[tuple[str, float]]:
+    """For each latent, the factor of which it carries the largest share I(z; v) / H(v): a list of (name, share).
 
-    The share is I(z; v) / H(v), 0 to 1; below ``minimum`` no name is given.
+    The name is "" where the share is below ``minimum``. Factors with one value only are left out; with fewer than
+    100 images there are no names, since the share of any latent would be overestimated.
     """
-    share = information_share(mu, factors)
+    values = np.asarray(factors)
+    varied = [k for k, column in enumerate(values.T) if len(np.unique(column)) > 1]
+    if len(values) < LEAST_IMAGES or not varied:
+        return [("", 0.0)] * mu.shape[1]
+    share = information_share(mu, values[:, varied])
     best = share.argmax(1)
-    return [(factor_names[k] if share[d, k] >= minimum else "", float(share[d, k])) for d, k in enumerate(best)]
+    return [(str(factor_names[varied[k]]) if share[d, k] >= minimum else "", float(share[d, k])) for d, k in enumerate(best)]
 
 
-def latent_labels(mu, logvar, factors=None, factor_names=(), shares=False):
-    """One label a latent, "z3 · 2.4 nats · posX"; and which latents are collapsed (bool, D).
+def latent_labels(mu: Tensor, logvar: Tensor, factors: Tensor | None = None, factor_names: Sequence[str] = (),
+                  shares: bool = False) -> tuple[list[str], Tensor]:
+    """One label per latent, such as "z3 · 2.4 nats · posX"; and which latents are collapsed, bool (D,).
 
-    With ``shares`` the label says how much of the factor is in the latent, too: "posX, 0.63".
+    ``shares``: add the share of the factor that the latent carries, "posX, 0.63".
     """
-    nats = L.kl_per_latent(mu, logvar)
-    found = carried(mu, factors, factor_names) if factors is not None else [("", 0.0)] * len(nats)
-    names = [f"{name}, {share:.2f}" if name and shares else name for name, share in found]
-    labels = [f"z{d} · {float(n):.1f} nats" + (f" · {name}" if name and n > ACTIVE_NATS else "")
-              for d, (n, name) in enumerate(zip(nats, names))]
-    return labels, nats <= ACTIVE_NATS
+    nats, collapsed = L.kl_per_latent(mu, logvar), ~L.active(mu, logvar)
+    found = [("", 0.0)] * len(nats) if factors is None else carried(mu, factors, factor_names)
+    labels = []
+    for d, (name, share) in enumerate(found):
+        parts = [f"z{d}", f"{float(nats[d]):.1f} nats"]
+        if name and not collapsed[d]:
+            parts.append(f"{name}, {share:.2f}" if shares else name)
+        labels.append(" · ".join(parts))
+    return labels, collapsed
 
 
-def traversal_rows(model, mu, collapsed, order, steps):
-    """The first code of ``mu`` (N, D) with each latent of ``order`` moved: over its 1st to 99th percentile, or -2 to 2."""
-    low, high = L.latent_ranges(mu)
-    low, high = torch.where(collapsed, -2.0, low), torch.where(collapsed, 2.0, high)
+def _traversal_rows(model, mu, collapsed, order, steps):
+    """The first code of ``mu`` (N, D) with each latent of ``order`` moved along its ``traversal_limits``."""
+    low, high = L.traversal_limits(mu, ~collapsed)
     return list(L.traversals(model, mu[0], order, low, high, steps))
 
 
-def signature(model, images, factors=None, factor_names=(), steps=9, most=12):
-    """Originals, reconstructions, then one traversal row a latent, sorted by KL; collapsed latents dimmed.
+def signature(model: nn.Module, images, factors: Tensor | None = None, factor_names: Sequence[str] = (), steps: int = 9,
+              most: int = 12) -> Figure:
+    """Originals, reconstructions, then one traversal row per latent, sorted by KL; collapsed latents are dimmed.
 
-    ``images`` (N, C, S, S): all are used to measure KL and factors, the first ``steps`` are shown, and
-    the first is traversed, over the codes' 1st to 99th percentile. At most ``most`` latents.
+    KL and factors (N, K) are measured on all images. The first ``steps`` of them are shown, and the first is traversed,
+    from the 1st to the 99th percentile of the codes. At most ``most`` latents are shown.
     """
+    images = as_images(images)
     mu, logvar = L.encode(model, images)
     labels, collapsed = latent_labels(mu, logvar, factors, factor_names)
     order = L.rank_latents(mu, logvar)[:most].tolist()
-    pictures = [images[:steps], L.decode(model, mu[:steps]), *traversal_rows(model, mu, collapsed, order, steps)]
+    first = images.take(torch.arange(min(steps, len(images))))
+    pictures = [first, L.decode(model, mu[:steps]), *_traversal_rows(model, mu, collapsed, order, steps)]
     names = ["original", "reconstruction", *(labels[d] for d in order)]
     return rows(pictures, names, dimmed=[2 + r for r, d in enumerate(order) if collapsed[d]])
 
 
-def factor_report(model, images, factors, factor_names, steps=7, most=12):
+def factor_report(model: nn.Module, images, factors: Tensor, factor_names: Sequence[str], steps: int = 7,
+                  most: int = 12) -> Figure:
     """Which latent carries which factor: a heat map of I(z; v) / H(v), each row beside the latent's traversal.
 
-    Latents sorted by KL and named as in ``signature``; ``images`` (N, C, S, S), ``factors`` (N, K), all used to
-    measure. A disentangled model has one dark cell in each column, and at most one in each row.
+    Latents are sorted by KL and named as in ``signature``; all images (N, C, S, S) and factors (N, K) are used to
+    measure. In a disentangled model each column has one dark cell, and each row at most one.
     """
     mu, logvar = L.encode(model, images)
     labels, collapsed = latent_labels(mu, logvar, factors, factor_names)
     order = L.rank_latents(mu, logvar)[:most].tolist()
     share = information_share(mu, factors)[order]                               # (rows, K)
-    figure = rows(traversal_rows(model, mu, collapsed, order, steps), [labels[d] for d in order],
-                  dimmed=[r for r, d in enumerate(order) if collapsed[d]])
-    ax, (count, k), side = figure.axes[0], share.shape, images.shape[-1]
-    cell, width = row_step(side), ax.get_xlim()[1]
+    pictures = _traversal_rows(model, mu, collapsed, order, steps)
+    figure = rows(pictures, [labels[d] for d in order], dimmed=[r for r, d in enumerate(order) if collapsed[d]])
+    ax, (count, k), side = figure.axes[0], share.shape, pictures[0].shape[-1]
+    cell, width = _row_step(side), ax.get_xlim()[1]
     top, left = (side - cell) / 2 - 0.5, -(k + 0.3) * cell       # in pixels of the pictures: rows stay aligned
     bottom, right = top + count * cell, left + k * cell
-    ax.imshow(share, cmap="Blues", vmin=0, vmax=1, extent=(left, right, bottom, top), interpolation="nearest")
+    cells = ax.imshow(share, cmap="Blues", vmin=0, vmax=1, extent=(left, right, bottom, top), interpolation="nearest")
     for (r, c), value in np.ndenumerate(share):
-        ax.text(left + (c + 0.5) * cell, top + (r + 0.5) * cell, f"{value:.2f}", ha="center", va="center", fontsize=8,
-                color="white" if value > 0.5 else "0.2")
+        _write(ax, left + (c + 0.5) * cell, top + (r + 0.5) * cell, value, cells)
     ax.set(xlim=(left, width), ylim=(bottom, top))
-    ax.set_xticks(left + (np.arange(k) + 0.5) * cell, factor_names, fontsize=9)
+    ax.set_xticks(left + (np.arange(k) + 0.5) * cell, factor_names, fontsize=9, parse_math=False)
     ax.set_title("I(z; v) / H(v), and what moving the latent does", fontsize=10)
     figure.set_figwidth(figure.get_figwidth() + 0.85 * (k + 0.3))
     return figure
 
 
-def early_pictures(history):
-    """What the model made of the same validation images as it learned: originals, then one row a step."""
+def _write(ax, x, y, value, coloured):
+    """Write a number into its cell of ``coloured``, a heat map: white on dark colours."""
+    dark = np.isfinite(value) and np.dot(coloured.to_rgba(value)[:3], (0.3, 0.6, 0.1)) < 0.5
+    ax.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=8, color="white" if dark else "0.1")
+
+
+def early_pictures(history) -> Figure:
+    """Reconstructions of the same images at several steps of a training: originals, then one row per step.
+
+    ``history``: a ``training.History``. Raises ValueError if it holds no pictures: the first one is taken at step 10.
+    """
+    if not history.pictures:
+        raise ValueError("this history holds no pictures: the first is taken at step 10; train for longer")
     steps = sorted(history.pictures)
     pictures = [history.pictures[steps[0]][0], *(history.pictures[s][1] for s in steps)]
     return rows(pictures, ["original", *(f"step {s:,}" for s in steps)])
@@ -186,17 +227,18 @@ def early_pictures(history):
 
 # Charts of numbers
 
-def lines(x, series, xlabel, ylabel, title=""):
-    """One line for each entry of ``series``, a dict label -> values; a label may also map to (x, values)."""
+def lines(x: Sequence[float], series: dict, xlabel: str, ylabel: str, title: str = "") -> Figure:
+    """One line for each entry of ``series``: a dict from label to values, or from label to a pair (x, values)."""
     figure, ax = plt.subplots(figsize=(6.4, 3.4))
-    for label, y in series.items():
-        ax.plot(*(y if isinstance(y, tuple) else (x, y)), label=label)
+    for label, values in series.items():
+        its_x, y = values if isinstance(values, tuple) else (x, values)
+        ax.plot(its_x, y, label=label)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     ax.legend()
     return figure
 
 
-def curves(history):
+def curves(history) -> Figure:
     """Loss, reconstruction and KL of a run, in nats per image: training by step, validation by epoch."""
     figure, axes = plt.subplots(1, 3, figsize=(9.6, 2.9))
     ends = np.array(history["epoch"]) * (history.steps_per_epoch or 1)
@@ -211,28 +253,29 @@ def curves(history):
     return figure
 
 
-def kl_over_time(history):
-    """The KL of every latent over the steps, in nats; the ones that end largest are named."""
+def kl_over_time(history) -> Figure:
+    """The KL of every latent over the steps, in nats; up to seven active latents with the largest final KL are named."""
     nats = np.array(history.steps["kl_per_latent"])
     figure, ax = plt.subplots(figsize=(6.4, 3.4))
     order = nats[-1].argsort()[::-1]
     for place, d in enumerate(order):
-        named = place < len(COLOURS) - 1 and nats[-1, d] > ACTIVE_NATS
-        ax.plot(history.steps["step"], nats[:, d], color=COLOURS[place] if named else "0.75", label=f"z{d}" if named else None)
+        named = place < len(COLOURS) - 1 and nats[-1, d] > L.ACTIVE_NATS
+        look = {"color": COLOURS[place], "label": f"z{d}"} if named else {"color": "0.75"}
+        ax.plot(history.steps["step"], nats[:, d], **look)
     ax.set(xlabel="step", ylabel="KL (nats)", title="KL of each latent")
     if ax.get_legend_handles_labels()[0]:
         ax.legend(ncols=2, fontsize=8)
     return figure
 
 
-def kl_bars(mu, logvar, names=None):
-    """The mean KL of every latent, in nats, sorted; collapsed latents in grey."""
-    nats, order = L.kl_per_latent(mu, logvar), L.rank_latents(mu, logvar).tolist()
+def kl_bars(mu: Tensor, logvar: Tensor, names: Sequence[str] | None = None) -> Figure:
+    """The mean KL of every latent, in nats, sorted; collapsed latents in grey. ``names``: one per latent, for "z0" ..."""
+    nats, active, order = L.kl_per_latent(mu, logvar), L.active(mu, logvar), L.rank_latents(mu, logvar).tolist()
     labels = [names[d] if names else f"z{d}" for d in order]
     figure, ax = plt.subplots(figsize=(6.4, 2.8))
-    ax.bar(range(len(order)), nats[order], color=[COLOURS[0] if nats[d] > ACTIVE_NATS else "0.75" for d in order])
+    ax.bar(range(len(order)), nats[order], color=[COLOURS[0] if active[d] else "0.75" for d in order])
     ax.set(ylabel="KL (nats)")
-    ax.set_xticks(range(len(order)), labels, rotation=90 if len(order) > 16 else 0)
+    ax.set_xticks(range(len(order)), labels, rotation=90 if len(order) > 16 else 0, parse_math=False)
     return figure
 
 
@@ -268,11 +311,12 @@ def tradeoff(rows):
     return figure
 
 
-def heat_map(tables, row_names, column_names, low=0.0, high=1.0, colours="Blues"):
-    """Tables of numbers, coloured and written out, side by side: a dict title -> (R, C), all with the same names.
+def heat_map(tables: dict, row_names: Sequence[str], column_names: Sequence[str], low: float = 0.0, high: float = 1.0,
+             colours: str = "Blues") -> Figure:
+    """Tables of numbers side by side, coloured and written out: a dict from title to (R, C), with common row and column names.
 
-    Colours run from ``low`` to ``high``; ``colours="RdBu"`` suits numbers of both signs. A number that is not
-    finite has no colour.
+    Colours run from ``low`` to ``high``; ``colours="RdBu"`` suits numbers of both signs. NaN and infinite numbers are
+    not coloured.
     """
     tables = {title: np.asarray(table, dtype=float) for title, table in tables.items()}
     size = (0.62 * len(tables) * len(column_names) + 1.8, 0.32 * len(row_names) + 1.1)
@@ -281,12 +325,10 @@ def heat_map(tables, row_names, column_names, low=0.0, high=1.0, colours="Blues"
     for ax, (title, table) in zip(axes[0], tables.items()):
         image = ax.imshow(np.ma.masked_invalid(table), cmap=colours, vmin=low, vmax=high, aspect="auto")
         for (r, c), value in np.ndenumerate(table):
-            dark = np.isfinite(value) and np.dot(image.to_rgba(value)[:3], (0.3, 0.6, 0.1)) < 0.5
-            ax.text(c, r, f"{value:.2f}", ha="center", va="center", fontsize=8, color="white" if dark else "0.1")
-        ax.set_xticks(range(len(column_names)), column_names, fontsize=9, **slanted)
-        ax.set_yticks(range(len(row_names)), row_names)
+            _write(ax, c, r, value, image)
+        ax.set_xticks(range(len(column_names)), column_names, fontsize=9, parse_math=False, **slanted)
+        ax.set_yticks(range(len(row_names)), row_names, parse_math=False)
         ax.set_title(title, fontsize=10)
         ax.tick_params(length=0)
-        ax.grid(False)
-        ax.spines[:].set_visible(False)
+        _bare(ax)
     return figure

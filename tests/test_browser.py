@@ -194,11 +194,12 @@ def test_slow_and_broken_models(chromium):
 
 def expected(value):
     """What the explorer of 00 shows with its first slider at ``value``, made here."""
-    from bvae_helpers import checkpoints, config, data
+    from bvae_helpers import checkpoints, data
     from bvae_helpers.data import Sprites
     from bvae_helpers.explorer import LatentExplorer
+    from bvae_helpers.teach import profiles
 
-    images, factors = data.render(Sprites(), config.profile("tiny").samples, seed=1)
+    images, factors = data.render(Sprites(), profiles.profile("tiny").samples, seed=1)
     explorer = LatentExplorer(checkpoints.load_pretrained("btcvae"), images, Sprites(), factors)
     explorer.set(explorer.order[0], value)
     return explorer.picture.value

@@ -1,10 +1,10 @@
-"""Settings: the classic dictionary, errors that help, presets, files, profiles."""
+"""Settings: the classic dictionary, errors that help, presets, files."""
 
 import json
 
 import pytest
 
-from bvae_helpers.config import PROFILES, Config, profile
+from bvae_helpers.config import Config
 from bvae_helpers.losses import beta_at
 
 CLASSIC = {"data_path": "./CelebA/img_align_celeba", "batch_size": 32, "img_size": 64, "latent_dim": 128,
@@ -88,17 +88,3 @@ def test_settings_from_files(tmp_path):
     assert Config.load(tmp_path / "a.toml").hidden_dims == [4, 8]
     with pytest.raises(ValueError, match="json or .toml"):
         Config.load(tmp_path / "a.yaml")
-
-
-def test_profiles(monkeypatch):
-    monkeypatch.setenv("BVAE_PROFILE", "tiny")
-    assert profile() == PROFILES["tiny"] and profile("laptop").name == "laptop"
-    monkeypatch.setenv("BVAE_PROFILE", "huge")
-    with pytest.raises(ValueError, match="tiny or laptop or gpu"):
-        profile()
-    monkeypatch.delenv("BVAE_PROFILE")
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    assert profile().name == "gpu"
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert profile().name == "laptop"
-    assert PROFILES["tiny"].images < PROFILES["laptop"].images < PROFILES["gpu"].images

@@ -230,8 +230,9 @@ def test_colour_images_of_any_size(size):
 
 
 def test_images_that_cannot_be_shown():
-    with pytest.raises(ValueError, match="grey or RGB"):
-        E.LatentExplorer(BetaVAE(2, 3, [4], img_size=16), torch.rand(8, 2, 16, 16))
+    for nothing, said in ((torch.rand(0, 1, 16, 16), "no images"), (torch.rand(8, 16, 16), "shape")):
+        with pytest.raises(ValueError, match=said):
+            E.LatentExplorer(BetaVAE(1, 3, [4], img_size=16), nothing)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")

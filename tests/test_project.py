@@ -106,7 +106,7 @@ def test_training_needs_no_figures_and_no_tensorboard():
     assert not loaded & {"matplotlib", "tensorboard", "sklearn", "ipywidgets", "ray", "h5py"}
 
 
-WINGS = ("config", "losses", "model", "data", "checkpoints", "latents", "metrics", "training", "plots", "explorer", "teach",
+WINGS = ("config", "model", "losses", "data", "checkpoints", "latents", "metrics", "training", "plots", "explorer", "teach",
          "__main__")     # from the bottom up: a wing imports only what stands before it
 
 

@@ -15,6 +15,7 @@ from .batches import (
     render,
     split,
     to_batch,
+    to_rgb,
     to_uint8,
 )
 from .cache import Cache

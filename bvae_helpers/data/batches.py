@@ -217,3 +217,16 @@ def mirror_half(x, u=None):
     """
     u = torch.rand(len(x), 1, 1, 1, device=x.device) if u is None else u
     return torch.where(u < 0.5, x.flip(3), x)
+
+
+def to_rgb(images):
+    """Images (N, C, S, S) as three channels to look at: (N, 3, S, S).
+
+    One channel is grey, two are red and green, and of more than three the first three are kept.
+    """
+    count = images.shape[1]
+    if count == 1:
+        return images.expand(-1, 3, -1, -1)
+    if count == 2:
+        return torch.cat([images, torch.zeros_like(images[:, :1])], dim=1)
+    return images[:, :3]

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image as Picture
 
-from ..data import to_uint8
+from ..data import to_rgb, to_uint8
 
 
 def fit_to(images, side):
@@ -18,6 +18,7 @@ def fit_to(images, side):
 
     Small images grow by a whole factor, so that their pixels stay squares; large ones shrink smoothly.
     """
+    images = images if images.shape[1] == 1 else to_rgb(images)
     size = images.shape[-1]
     if size > side:
         small = F.interpolate(images.float(), (side, side), mode="bilinear", antialias=True)

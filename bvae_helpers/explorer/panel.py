@@ -54,19 +54,18 @@ class Panel:
     ``guarded`` wraps callbacks so that their errors are shown; ``touched`` hears which panel moved.
     """
 
-    def __init__(self, model, images, factors, names, choices, side, width, guarded, touched):
+    def __init__(self, model, images, first, factors, names, side, width, guarded, touched):
         self.model, self.side, self.width, self.guarded, self.touched = model, side, width, guarded, touched
         mu, logvar = L.encode(model, images)
         self.labels, collapsed = latent_labels(mu, logvar, factors, names, shares=True)
-        low, high = L.latent_ranges(mu)
-        self.low, self.high = torch.where(collapsed, -2.0, low), torch.where(collapsed, 2.0, high)
+        self.low, self.high = L.traversal_limits(mu, ~collapsed)
         self.nats = float(L.kl_per_latent(mu, logvar).sum())
-        self.codes, self.reconstructions = mu[:choices], L.decode(model, mu[:choices])
-        self.originals = to_batch(images[:choices])
+        self.codes, self.reconstructions = mu[:len(first)], L.decode(model, mu[:len(first)])
+        self.originals = to_batch(first)
         self.order = L.rank_latents(mu, logvar).tolist()
         self.folded = [d for d in self.order if collapsed[d]]
         self.active, self.wide, self.difference, self.quiet, self.film_of = self.order[0], False, False, False, None
-        self.sliders, self.z = {}, torch.zeros(model.latent_dim)
+        self.sliders, self.z = {}, torch.zeros(len(self.order))
         self.build([d for d in self.order if d not in self.folded])
 
     def build(self, live):

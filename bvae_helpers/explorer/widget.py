@@ -12,6 +12,7 @@ import ipywidgets as widgets
 import torch
 
 from .. import latents as L
+from ..data import as_images
 from . import frames
 from .panel import GAP, Panel, Strip
 
@@ -31,17 +32,17 @@ class LatentExplorer:
     """
 
     def __init__(self, model, images, data=None, factors=None, choices=8):
-        if images.shape[1] not in (1, 3) or len(images) == 0:
-            raise ValueError(f"the explorer shows grey or RGB images (N, 1 or 3, S, S), got {tuple(images.shape)}")
+        images = as_images(images)
+        first = images.take(torch.arange(min(choices, len(images))))
         models = model if isinstance(model, dict) else {"": model}
         side, width = (192, 3 * 192 + 2 * GAP) if len(models) == 1 else (128, 360)
         names = () if factors is None else getattr(data, "factor_names", [f"factor {k}" for k in range(factors.shape[1])])
         self.message, self.failed, self.quiet = widgets.HTML(), False, False
-        self.panels = {name: Panel(m, images, factors, names, choices, side, width, self.guarded, self.touch)
+        self.panels = {name: Panel(m, images, first, factors, names, side, width, self.guarded, self.touch)
                        for name, m in models.items()}
         self.panel = next(iter(self.panels.values()))       # the one that was touched last
         self.interpolating = False                          # whether the interpolation was touched after it
-        self.widget = self.build(images[:choices])
+        self.widget = self.build(first)
         self.start(0)
 
     def build(self, choices):

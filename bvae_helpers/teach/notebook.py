@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 
 from .. import plots
-from ..config import Profile, profile
+from ..model import default_device
+from .profiles import Profile, profile
 
 
 @dataclass
@@ -30,7 +31,7 @@ def setup(seed=0):
     """Seed torch, set the style of the figures, print one line, and return the ``Environment``."""
     torch.manual_seed(seed)
     plots.set_style()
-    env = Environment(profile(), torch.device("cuda" if torch.cuda.is_available() else "cpu"), seed)
+    env = Environment(profile(), default_device(), seed)
     where = torch.cuda.get_device_name() if env.device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     print(f"profile {env.profile.name} · {where} · Python {platform.python_version()} · torch {torch.__version__} · seed {seed}")
     return env

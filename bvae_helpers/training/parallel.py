@@ -20,6 +20,7 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from ..losses import RECONSTRUCTIONS, terms_of
+from ..model import default_device
 
 TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -68,7 +69,7 @@ class Ranks:
 
     def device(self, name):
         """The device to train on: as asked, else CUDA if there is one; each rank of a machine has a CUDA device of its own."""
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = default_device() if name is None else torch.device(name)
         if self.world > 1 and device.type == "cuda":
             device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
             torch.cuda.set_device(device)

@@ -1,0 +1,112 @@
+"""Whatever takes a model takes anybody's: an encoder, a decoder and a latent_dim; nothing else is asked."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bvae_helpers import latents, metrics, plots
+from bvae_helpers.data import Sprites, render
+from bvae_helpers.explorer import LatentExplorer
+
+SIDE = 16
+
+
+class Halves(nn.Module):
+    """An encoder whose last layer gives mu and logvar side by side, as many tutorials have it."""
+
+    def __init__(self, channels, latents):
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(channels * SIDE ** 2, 32), nn.Tanh(), nn.Linear(32, 2 * latents))
+
+    def forward(self, x):
+        return self.net(x).chunk(2, dim=1)
+
+
+class Theirs(nn.Module):
+    """A stranger's model. It has no ``in_channels``, no ``config``, no ``check_images``, no logits."""
+
+    def __init__(self, channels=1, latents=3):
+        super().__init__()
+        self.latent_dim = latents
+        self.encoder = Halves(channels, latents)
+        self.decoder = nn.Sequential(nn.Linear(latents, channels * SIDE ** 2), nn.Sigmoid(),
+                                     nn.Unflatten(1, (channels, SIDE, SIDE)))
+
+    def forward(self, x):
+        raise NotImplementedError("training is theirs")
+
+
+def small(n=120):
+    """Sprites of 16 x 16 pixels with their factors."""
+    images, factors = render(Sprites(), n, seed=0)
+    return images[:, :, ::4, ::4].contiguous(), factors
+
+
+def models():
+    torch.manual_seed(0)
+    one_channel = [Theirs(), torch.nn.DataParallel(Theirs()), Theirs().double()]
+    return [pytest.param(model, id=f"{n} {type(model).__name__}") for n, model in enumerate(one_channel)]
+
+
+@pytest.mark.parametrize("model", models())
+def test_latents_figures_and_explorer(model):
+    images, factors = small()
+    mu, logvar = latents.encode(model, images)
+    assert mu.shape == logvar.shape and mu.dtype is torch.float32 and len(mu) == len(images)
+    assert latents.reconstruct(model, images).shape == images.shape
+    assert latents.traversals(model, mu[0], [0], *latents.traversal_limits(mu, latents.active(mu, logvar))).ndim == 5
+    for figure in (plots.signature(model, images, factors, Sprites.factor_names), plots.signature(model, images[:3])):
+        plots.plt.close(figure)
+    explorer = LatentExplorer(model, images, Sprites(), factors)
+    before = explorer.picture.value
+    explorer.panel.go(torch.full((mu.shape[1],), 1.5))
+    assert explorer.picture.value != before and explorer.message.value == ""
+
+
+@pytest.mark.parametrize("convert", (lambda x: x.numpy(), lambda x: x / 255, lambda x: (x / 255).numpy().astype(np.float64),
+                                     lambda x: (x / 255).bfloat16()), ids=["numpy", "float", "float64", "bfloat16"])
+def test_images_of_any_kind(convert):
+    model, (images, factors) = Theirs(), small()
+    expected = latents.encode(model, images)[0]
+    assert torch.allclose(latents.encode(model, convert(images))[0], expected, atol=0.02)
+    plots.plt.close(plots.signature(model, convert(images), factors.numpy(), Sprites.factor_names))
+    explorer = LatentExplorer(model, convert(images), Sprites(), factors.numpy())
+    explorer.start(1)
+    assert explorer.message.value == ""
+
+
+def test_a_model_in_bfloat16():
+    model, images = Theirs(), small()[0]
+    expected = latents.reconstruct(model, images)
+    assert torch.allclose(latents.reconstruct(model.bfloat16(), images), expected, atol=0.02)
+
+
+@pytest.mark.parametrize("channels", (2, 5))
+def test_images_of_any_number_of_channels(channels):
+    model, images = Theirs(channels), small(20)[0].expand(-1, channels, -1, -1)
+    plots.plt.close(plots.signature(model, images))
+    assert LatentExplorer(model, images).message.value == ""
+
+
+def test_factors_that_cannot_be_named_do_not_cost_the_picture():
+    model, (images, factors) = Theirs(), small()
+    factors[:, 0] = 2                                       # one shape only
+    for these, those in ((images, factors), (images[:8], factors[:8])):
+        plots.plt.close(plots.signature(model, these, those, Sprites.factor_names))
+        assert LatentExplorer(model, these, Sprites(), those).message.value == ""
+    names = [r"$\badcommand$", "100 %", "a_b", "$", "^"]
+    plots.plt.close(plots.rows([images[:2]] * 2, names[:2], titles=names[:2]))
+
+
+def test_scores():
+    model = Theirs()
+    images, factors = small(400)
+
+    class Small(Sprites):
+        def images(self, factors):
+            return super().images(factors)[:, :, ::4, ::4]
+
+    found = metrics.evaluate(model, Small(), seeds=(0,), train=300, test=100, dci=False, verbose=False)
+    assert 0 <= found.scores["mig"][0] <= 1
+    assert 0 <= metrics.mig(latents.encode(model, images)[0], factors) <= 1
