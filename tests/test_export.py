@@ -26,14 +26,16 @@ import lab  # noqa: E402
 
 HOSTILE = "<img src=x onerror=window.hit=1></script><script>window.hit=1</script>\u2028"
 NETWORKS = {
-    "classic": {}, "classic, 128 pixels": dict(img_size=128, hidden_dims=[8, 16, 16, 24]), "grey": dict(in_channels=1, hidden_dims=[8, 12]),
-    "one block": dict(img_size=8, hidden_dims=[5], latent_dim=1), "one pixel inside": dict(img_size=16, hidden_dims=[3, 4, 5, 6]),
-    "classic, patches": dict(img_size=24, patch=3, hidden_dims=[6, 7, 8]), "faces": dict(hidden_dims=[16, 32, 64, 128], latent_dim=16),
+    "classic": {}, "classic, 128 pixels": dict(img_size=128, hidden_dims=[8, 16, 16, 24]),
+    "grey": dict(in_channels=1, hidden_dims=[8, 12]), "one block": dict(img_size=8, hidden_dims=[5], latent_dim=1),
+    "one pixel inside": dict(img_size=16, hidden_dims=[3, 4, 5, 6]),
+    "classic, patches": dict(img_size=24, patch=3, hidden_dims=[6, 7, 8]),
+    "faces": dict(hidden_dims=[16, 32, 64, 128], latent_dim=16),
     "sprites": dict(network="sprites", in_channels=1, hidden_dims=[32, 32, 64, 64], latent_dim=10),
     "sprites, patches": dict(network="sprites", in_channels=1, hidden_dims=[32, 64], patch=4, latent_dim=10),
     "sprites, colour": dict(network="sprites", img_size=32, hidden_dims=[6, 7], patch=2, latent_dim=4)}
 
-# In the page: the largest difference between what a network computes and what PyTorch does, with and without WebAssembly
+# The largest difference between what the page computes and what PyTorch does, with WebAssembly and without
 COMPARE = """([layers, weights, inputs, wanted, kernel]) => [kernel, null].map(code => {
     const bytes = base64 => Uint8Array.from(atob(base64), letter => letter.charCodeAt(0));
     const run = makeNetwork(layers, bytes(weights), [inputs[0].length], code && new WebAssembly.Module(bytes(code)));
@@ -62,7 +64,7 @@ MOVE_EACH = """async panel => {
 
 
 def random_network(**settings):
-    """A model whose every parameter is drawn, those of BatchNorm too; decoders of such weights use the whole range 0 to 1."""
+    """A model whose every parameter is drawn, those of BatchNorm too."""
     model = new_model(Config(**settings))
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -85,7 +87,7 @@ def chromium():
 
 @pytest.fixture
 def opened(chromium):
-    """``opened(path, width)`` -> the file in a browser without network; nothing outside is asked for, no error happens."""
+    """``opened(path, width)`` -> the page in a browser without network; it asks for nothing and raises no error."""
     contexts, wrong = [], []
 
     def open_page(path, width=1400, height=900, **options):
@@ -108,7 +110,7 @@ def opened(chromium):
 
 def settle(page):
     """Wait until all that was asked for is drawn."""
-    page.evaluate("() => new Promise(done => { (function look() { waiting ? requestAnimationFrame(look) : done(); })(); })")
+    page.evaluate("async () => { while (waiting) await new Promise(requestAnimationFrame); }")
 
 
 def seen(page, panel=0, which=2):
@@ -147,7 +149,8 @@ def page_of(tmp_path_factory, sprites):
         if names not in made:
             models = {name: checkpoints.load_pretrained(name) for name in names}
             faces = models[names[0]].in_channels == 3
-            data, (images, factors) = (CartoonFaces(), render(CartoonFaces(), 300, seed=1)) if faces else (Sprites(), sprites)
+            data = CartoonFaces() if faces else Sprites()
+            images, factors = render(data, 300, seed=1) if faces else sprites
             made[names] = export(models if len(names) > 1 else models[names[0]], images, data, factors,
                                  tmp_path_factory.mktemp("page") / "page.html")
         return made[names]
@@ -190,10 +193,11 @@ def test_every_shipped_model_computes_what_pytorch_computes(calculator, name):
 def test_layers_of_other_sizes(calculator):
     """Settings that no Config describes, but that the layers have: strides, paddings, no bias, uneven sides."""
     torch.manual_seed(0)
-    row = nn.Sequential(nn.Linear(3, 30), nn.Unflatten(1, (5, 2, 3)), nn.ConvTranspose2d(5, 4, 5, stride=3, padding=1, bias=False),
-                        nn.LeakyReLU(0.3), nn.Conv2d(4, 8, 3, stride=2), nn.BatchNorm2d(8, affine=False), nn.PixelShuffle(2),
-                        nn.Conv2d(2, 3, 4, padding=2, stride=3),
-                        nn.Identity(), nn.ConvTranspose2d(3, 2, 2, stride=2), nn.PixelUnshuffle(2), nn.Sigmoid(), nn.Flatten(), nn.Dropout()).eval()
+    row = nn.Sequential(
+        nn.Linear(3, 30), nn.Unflatten(1, (5, 2, 3)), nn.ConvTranspose2d(5, 4, 5, stride=3, padding=1, bias=False),
+        nn.LeakyReLU(0.3), nn.Conv2d(4, 8, 3, stride=2), nn.BatchNorm2d(8, affine=False), nn.PixelShuffle(2),
+        nn.Conv2d(2, 3, 4, padding=2, stride=3), nn.Identity(), nn.ConvTranspose2d(3, 2, 2, stride=2),
+        nn.PixelUnshuffle(2), nn.Sigmoid(), nn.Flatten(), nn.Dropout()).eval()
     assert max(compare(calculator, row, torch.randn(3, 3))) < 1e-4
 
 
@@ -220,7 +224,7 @@ def test_what_the_page_cannot_compute_is_refused():
     with pytest.raises(ValueError, match="cannot compute the layer Tanh"):
         network(nn.Sequential(nn.Linear(2, 2), nn.Tanh()), torch.zeros(1, 2))
     with pytest.raises(ValueError, match="without dilation"):
-        network(nn.Sequential(nn.Unflatten(1, (2, 3, 3)), nn.Conv2d(2, 2, 3, padding=2, dilation=2)), torch.zeros(1, 18))
+        network(nn.Sequential(nn.Unflatten(1, (2, 9, 9)), nn.Conv2d(2, 2, 3, dilation=2)), torch.zeros(1, 162))
 
     class Skip(nn.Linear):
         def __init__(self):
@@ -255,7 +259,8 @@ def test_labels_order_and_ranges_are_those_of_the_notebook(page_of, sprites):
     assert [s["label"] for s in sliders] == [panel.labels[d] for d in panel.order]
     assert [s["latent"] for s in sliders if s["collapsed"]] == panel.folded
     for s in sliders:
-        assert s["low"] == pytest.approx(panel.low[s["latent"]].item()) and s["high"] == pytest.approx(panel.high[s["latent"]].item())
+        assert s["low"] == pytest.approx(panel.low[s["latent"]].item())
+        assert s["high"] == pytest.approx(panel.high[s["latent"]].item())
 
 
 def test_files_are_small_and_whole(page_of, tmp_path, monkeypatch):
@@ -275,7 +280,8 @@ def test_images_that_cannot_be_shown_are_refused(tmp_path):
 
 # The page
 
-@pytest.mark.parametrize("names", [*[(name,) for name in checkpoints.pretrained_names()], ("vae", "btcvae")], ids=" and ".join)
+@pytest.mark.parametrize("names", [*[(name,) for name in checkpoints.pretrained_names()], ("vae", "btcvae")],
+                         ids=" and ".join)
 def test_every_slider_moves_a_pixel_and_pictures_are_pytorchs(opened, page_of, names):
     page = opened(page_of(*names))
     for k, name in enumerate(names):
@@ -294,7 +300,7 @@ def test_pages_work_without_webassembly(opened, page_of, tmp_path):
     assert text.count(" 'wasm-unsafe-eval'") == 1
     path.write_text(text.replace(" 'wasm-unsafe-eval'", ""), encoding="utf-8")
     page, other = opened(path), opened(page_of("woken"))
-    opened.wrong[:] = [line for line in opened.wrong if "WebAssembly" not in line]       # the browser reports its refusal
+    opened.wrong[:] = [line for line in opened.wrong if "WebAssembly" not in line]     # the browser reports its refusal
     assert page.evaluate("wasm === null") and not other.evaluate("wasm === null")
     assert abs(seen(page) - seen(other)).max() <= 1
     assert abs(seen(page) - wanted(checkpoints.load_pretrained("woken"), code(page))).max() < 0.51
@@ -320,10 +326,12 @@ def test_hostile_names_are_text(opened, tmp_path):
         factor_names = [HOSTILE, "ordinary"]
 
     model = nn.Module()
-    model.encoder, model.decoder, model.latent_dim = Halves(), nn.Sequential(nn.Linear(2, 64), nn.Sigmoid(), nn.Unflatten(1, (1, 8, 8))), 2
+    model.encoder, model.latent_dim = Halves(), 2
+    model.decoder = nn.Sequential(nn.Linear(2, 64), nn.Sigmoid(), nn.Unflatten(1, (1, 8, 8)))
     images = (torch.rand(200, 1, 1, 1, generator=torch.Generator().manual_seed(0)) * torch.ones(1, 1, 8, 8)) * 255
     factors = torch.stack([(images[:, 0, 0, 0] > 127).long(), torch.arange(200) % 2], 1)
-    path = export({HOSTILE: model, "b": model}, images.to(torch.uint8), Data(), factors, tmp_path / "page.html", title=HOSTILE)
+    path = export({HOSTILE: model, "b": model}, images.to(torch.uint8), Data(), factors, tmp_path / "page.html",
+                  title=HOSTILE)
     page = opened(path)
     assert page.evaluate("window.hit === undefined") and page.locator("img").count() == 0
     assert page.title().startswith("<img src=x") and page.locator("h1").inner_text().startswith("<img src=x")
@@ -414,8 +422,10 @@ def test_the_keyboard_is_enough(opened, page_of):
     names = []
     for _ in range(60):
         page.keyboard.press("Tab")
-        focus = page.evaluate("""() => { const e = document.activeElement; return [e.tagName, e.getAttribute('aria-label') ||
-            (e.labels && e.labels[0] ? e.labels[0].textContent : e.textContent), getComputedStyle(e).outlineStyle]; }""")
+        focus = page.evaluate("""() => {
+            const e = document.activeElement, label = e.labels && e.labels[0] ? e.labels[0] : e;
+            return [e.tagName, e.getAttribute('aria-label') || label.textContent, getComputedStyle(e).outlineStyle];
+        }""")
         if focus[0] == "BODY":
             break
         assert focus[1].strip() and focus[2] != "none", focus
@@ -427,8 +437,8 @@ def test_the_keyboard_is_enough(opened, page_of):
         if focus[1] == "start from picture 2":
             page.keyboard.press("Enter")
             assert code(page) == pytest.approx(content(page_of("btcvae"))["models"][0]["codes"][1], abs=1e-6)
-    for control in ("zero", "random", "reset", "play", "save", "how far to interpolate", "difference", "±3", "6 collapsed latents"):
-        assert control in names, control
+    assert {"zero", "random", "reset", "play", "save", "how far to interpolate", "difference", "±3",
+            "6 collapsed latents"} <= set(names)
     assert len([n for n in names if "nats" in n]) == 4
 
 
@@ -445,10 +455,11 @@ def test_screen_readers_are_given_names_and_values(opened, page_of):
 @pytest.mark.parametrize("width", [390, 1400])
 @pytest.mark.parametrize("names", [("faces",), ("vae", "btcvae")], ids=" and ".join)
 def test_phone_and_desk(opened, page_of, names, width):
-    """Nothing sticks out, the first slider is seen at once, and the picture stays in sight while the last one is moved."""
+    """Nothing is wider than the window, the first slider is seen at once, the picture stays in sight of the last one."""
     page = opened(page_of(*names), width, 844)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    sliders, picture = page.locator(".panel").first.locator(".latent input:visible"), page.locator(".three canvas").nth(2)
+    sliders = page.locator(".panel").first.locator(".latent input:visible")
+    picture = page.locator(".three canvas").nth(2)
     box = sliders.first.bounding_box()
     assert box["y"] + box["height"] < 844 and box["height"] >= 30 and box["width"] > 200
     sliders.last.scroll_into_view_if_needed()

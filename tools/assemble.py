@@ -11,7 +11,8 @@ import re
 
 PAGE = pathlib.Path(__file__).resolve().parent.parent / "bvae_helpers" / "explorer" / "page"
 TYPES = {"i32": 0x7F, "f32": 0x7D, "v128": 0x7B}
-OPCODES = {"loop": [0x03], "end": [0x0B], "br_if": [0x0D], "local.get": [0x20], "local.set": [0x21], "local.tee": [0x22],
+OPCODES = {"loop": [0x03], "end": [0x0B], "br_if": [0x0D],
+           "local.get": [0x20], "local.set": [0x21], "local.tee": [0x22],
            "i32.load": [0x28], "i32.const": [0x41], "i32.lt_u": [0x49], "i32.add": [0x6A], "v128.load": [0xFD, 0],
            "v128.load32_splat": [0xFD, 9], "v128.store": [0xFD, 11], "f32x4.splat": [0xFD, 19],
            "f32x4.add": [0xFD, 0xE4, 1], "f32x4.mul": [0xFD, 0xE6, 1]}
@@ -68,9 +69,9 @@ def assemble(text):
         code += instruction(line, names, loops)
     function = [*leb(len(variables)), *(byte for kind in variables for byte in (1, kind)), *code, *OPCODES["end"]]
     return bytes([*b"\0asm", 1, 0, 0, 0,
-                  *section(1, [1, 0x60, *leb(len(parameters)), *parameters, 0]),               # one type: no result
-                  *section(2, [1, *name(module), *name(field), 2, 0, *leb(int(pages))]),       # the memory
-                  *section(3, [1, 0]),                                                         # one function, of that type
+                  *section(1, [1, 0x60, *leb(len(parameters)), *parameters, 0]),           # one type: no result
+                  *section(2, [1, *name(module), *name(field), 2, 0, *leb(int(pages))]),   # the memory
+                  *section(3, [1, 0]),                                                     # one function, of that type
                   *section(7, [1, *name(exported), 0, 0]),
                   *section(10, [1, *leb(len(function)), *function])])
 

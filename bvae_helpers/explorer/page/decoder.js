@@ -199,7 +199,8 @@ function eachPixel(build, [channels, height, width], factor, move) {
             for (let y = 0; y < height; y++)
                 for (let x = 0; x < width; x++, big++) {
                     const plane = (c * factor + y % factor) * factor + x % factor;
-                    move(big, (plane * (height / factor) + Math.floor(y / factor)) * (width / factor) + Math.floor(x / factor));
+                    const line = plane * (height / factor) + Math.floor(y / factor);
+                    move(big, line * (width / factor) + Math.floor(x / factor));
                 }
     });
 }
@@ -207,7 +208,8 @@ function eachPixel(build, [channels, height, width], factor, move) {
 // Both convolutions. The input is copied behind `before` lines and columns of zeros, split into `split` parts each
 // way. `taps` has, for each part of the output, which entries k of a kernel's line meet which part of the input,
 // how far shifted; the same for lines and columns. Rows are so long that no shift leaves them.
-function convolve(build, {inputs, outputs, size}, from, weights, {taps, before, split}, [height, width], [outHeight, outWidth]) {
+function convolve(build, {inputs, outputs, size}, from, weights, {taps, before, split},
+                  [height, width], [outHeight, outWidth]) {
     const parts = taps.length, reach = Math.max(...taps.flat().map(tap => tap.shift));
     const lines = Math.ceil(outHeight / parts), pitch = Math.ceil(outWidth / parts) + reach;
     const plane = (lines + reach) * pitch, padded = room(build, inputs * split * split * plane + reach * pitch);

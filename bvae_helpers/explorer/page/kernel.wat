@@ -5,7 +5,8 @@
 (module
   (import "page" "memory" (memory 1))
   (func (export "mac")
-    (param $row i32) (param $length i32) (param $addresses i32) (param $weights i32) (param $terms i32) (param $bias f32)
+    (param $row i32) (param $length i32) (param $addresses i32) (param $weights i32) (param $terms i32)
+    (param $bias f32)
     (local $i i32) (local $t i32) (local $p i32)
     (local $w v128) (local $a v128) (local $b v128) (local $c v128) (local $d v128)
     loop $blocks

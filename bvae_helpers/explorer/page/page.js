@@ -62,7 +62,8 @@ function paint(canvas, pixels) {
 
 const originals = function () {
     const bytes = bytesOf(data.images), size = count(data.shape);
-    return Array.from({length: bytes.length / size}, (_, k) => Float32Array.from(bytes.subarray(k * size, (k + 1) * size), v => v / 255));
+    const picture = k => Float32Array.from(bytes.subarray(k * size, (k + 1) * size), value => value / 255);
+    return Array.from({length: bytes.length / size}, (_, k) => picture(k));
 }();
 
 // One model: its sliders, its pictures, and the filmstrip of the latent last moved
@@ -80,38 +81,43 @@ class Panel {
     }
 
     makePictures() {
-        const [original, middle, now] = this.canvases = ["the original picture", "its reconstruction", "the picture now"].map(makePicture);
+        this.canvases = ["the original picture", "its reconstruction", "the picture now"].map(makePicture);
+        const [original, middle, now] = this.canvases;
         this.original = make("figure", {}, original, make("figcaption", {}, "original"));
         this.middleCaption = make("figcaption");
         this.tiles = Array.from({length: STEPS}, (_, k) => {
-            const canvas = makePicture(""), text = make("span");
-            return {canvas, text, button: make("button", {type: "button", onclick: () => this.move(this.active, this.values[k])}, canvas, text)};
+            const canvas = makePicture(""), text = make("span"), onclick = () => this.move(this.active, this.values[k]);
+            return {canvas, text, button: make("button", {type: "button", onclick}, canvas, text)};
         });
         this.filmCaption = make("figcaption");
         return make("div", {class: "pictures"},
             make("div", {class: "three"}, this.original, make("figure", {}, middle, this.middleCaption),
                  make("figure", {}, now, make("figcaption", {}, "now"))),
-            make("div", {class: "film", role: "group", "aria-label": "steps along the latent moved last"}, ...this.tiles.map(tile => tile.button)),
+            make("div", {class: "film", role: "group", "aria-label": "steps along the latent moved last"},
+                 ...this.tiles.map(tile => tile.button)),
             this.filmCaption);
     }
 
     makeSliders() {
-        const live = this.model.sliders.filter(slider => !slider.collapsed), folded = this.model.sliders.filter(slider => slider.collapsed);
+        const active = this.model.sliders.filter(slider => !slider.collapsed);
+        const collapsed = this.model.sliders.filter(slider => slider.collapsed);
         const fold = (sliders, text) => sliders.length
             ? [make("details", {}, make("summary", {}, text), ...sliders.map(slider => this.makeRow(slider)))] : [];
         this.numbers = make("code");
-        this.open = make("details", {ontoggle: () => this.writeNumbers()}, make("summary", {}, "the code as numbers"), this.numbers);
-        const rest = live.slice(FIRST);
-        return make("div", {class: "sliders"}, ...live.slice(0, FIRST).map(slider => this.makeRow(slider)),
+        this.open = make("details", {ontoggle: () => this.writeNumbers()},
+                         make("summary", {}, "the code as numbers"), this.numbers);
+        const rest = active.slice(FIRST);
+        return make("div", {class: "sliders"}, ...active.slice(0, FIRST).map(slider => this.makeRow(slider)),
             ...fold(rest, `${rest.length} more active latents, each with less KL`),
-            ...fold(folded, `${folded.length} collapsed ${folded.length === 1 ? "latent" : "latents"}`), this.open);
+            ...fold(collapsed, `${collapsed.length} collapsed ${collapsed.length === 1 ? "latent" : "latents"}`),
+            this.open);
     }
 
     makeRow({latent, label, low, high}) {
         const id = `p${panels.length}z${latent}`, value = make("output", {for: id});
         const input = make("input", {type: "range", id, oninput: () => this.move(latent, Number(input.value))});
-        const reset = make("button", {type: "button", "aria-label": `reset z${latent}`, title: "back to the start; again: to zero",
-                                      onclick: () => this.reset(latent)}, "↺");
+        const reset = make("button", {type: "button", onclick: () => this.reset(latent), "aria-label": `reset z${latent}`,
+                                      title: "back to the start; again: to zero"}, "↺");
         const element = make("div", {class: "latent"}, make("label", {for: id}, label), value, input, reset);
         this.rows[latent] = {label, low, high, input, value, element};
         return element;
@@ -162,7 +168,8 @@ class Panel {
 
     draw() {
         const [original, middle, last] = this.canvases;
-        if (this.startOf !== this.home) Object.assign(this, {startOf: this.home, start: this.decode(this.home).slice()});
+        if (this.startOf !== this.home)
+            Object.assign(this, {startOf: this.home, start: this.decode(this.home).slice()});
         const {start} = this, now = this.decode(this.z);
         paint(last, now);
         paint(middle, chosen.difference ? now.map((value, i) => 0.5 + (value - start[i]) / 2) : start);
@@ -178,11 +185,12 @@ class Panel {
 
     // The filmstrip depends on which latent is moved and on the others' values, not on its own
     restartFilm() {
-        const [low, high] = this.span(this.active), film = [this.active, low, high, ...this.z.with(this.active, 0)].join();
+        const [low, high] = this.span(this.active);
+        const film = [this.active, low, high, ...this.z.with(this.active, 0)].join();
         if (film === this.film) return;
-        const label = this.rows[this.active].label;
-        Object.assign(this, {film, filmed: 0, values: Array.from({length: STEPS}, (_, k) => low + k * (high - low) / (STEPS - 1))});
-        this.filmCaption.textContent = `${label}: choose a step`;
+        const values = Array.from({length: STEPS}, (_, k) => low + k * (high - low) / (STEPS - 1));
+        Object.assign(this, {film, values, filmed: 0});
+        this.filmCaption.textContent = `${this.rows[this.active].label}: choose a step`;
         this.tiles.forEach(({text, button}, k) => {
             text.textContent = number(this.values[k], 1);
             button.setAttribute("aria-label", `z${this.active} to ${number(this.values[k])}`);
@@ -195,7 +203,8 @@ class Panel {
     }
 
     writeNumbers() {
-        if (this.open.open) this.numbers.textContent = `z = [${Array.from(this.z, value => value.toFixed(3)).join(", ")}]`;
+        if (!this.open.open) return;
+        this.numbers.textContent = `z = [${Array.from(this.z, value => value.toFixed(3)).join(", ")}]`;
     }
 }
 
@@ -217,11 +226,13 @@ function frame(now) {
 
 // What all panels do together
 
-function start(image, code) {
+// Start from a picture or, with null, from a code of no picture: `draw()` for each latent
+function start(image, draw) {
     chosen.image = image;
     controls.thumbs.forEach((button, k) => button.setAttribute("aria-pressed", String(k === image)));
     for (const panel of panels) {
-        panel.home = Float32Array.from(image === null ? {length: panel.latents} : panel.model.codes[image], image === null ? code : Number);
+        const code = image === null ? Array.from({length: panel.latents}, draw) : panel.model.codes[image];
+        panel.home = Float32Array.from(code);
         panel.go(panel.home);
     }
     controls.way.value = 0;
@@ -242,7 +253,10 @@ function resetAll() {
 function interpolate() {
     const t = Number(controls.way.value);
     chosen.between = true;
-    for (const panel of panels) panel.go(panel.home.map((value, d) => (1 - t) * value + t * panel.model.codes[chosen.toward][d]));
+    for (const panel of panels) {
+        const end = panel.model.codes[chosen.toward];
+        panel.go(panel.home.map((value, d) => (1 - t) * value + t * end[d]));
+    }
 }
 
 // What was touched last, a latent or the interpolation, sweeps to and fro
@@ -271,26 +285,31 @@ function toggle(name, on) {
 // What is seen, as a PNG
 function save() {
     const [, height, width] = data.shape, zoom = Math.max(1, Math.floor(192 / width)), gap = 8;
-    const sheet = make("canvas", {width: 3 * (zoom * width + gap) - gap, height: panels.length * (zoom * height + gap) - gap});
+    const [across, down] = [zoom * width, zoom * height];
+    const sheet = make("canvas", {width: 3 * (across + gap) - gap, height: panels.length * (down + gap) - gap});
     const context = sheet.getContext("2d");
     context.fillStyle = "white";
     context.fillRect(0, 0, sheet.width, sheet.height);
     context.imageSmoothingEnabled = false;
     panels.forEach((panel, row) => panel.canvases.forEach((canvas, column) => {
-        if (column > 0 || chosen.image !== null) context.drawImage(canvas, column * (zoom * width + gap), row * (zoom * height + gap), zoom * width, zoom * height);
+        if (column > 0 || chosen.image !== null)
+            context.drawImage(canvas, column * (across + gap), row * (down + gap), across, down);
     }));
     make("a", {href: sheet.toDataURL("image/png"), download: "latents.png"}).click();
 }
 
 function makeControls() {
     const button = (text, onclick) => make("button", {type: "button", onclick}, text);
-    const box = (text, name) => make("label", {}, make("input", {type: "checkbox", onchange: event => toggle(name, event.target.checked)}), text);
+    const box = (text, name) => {
+        const input = make("input", {type: "checkbox", onchange: () => toggle(name, input.checked)});
+        return make("label", {}, input, text);
+    };
     const made = {play: button("play", togglePlay)};
     made.thumbs = originals.map((pixels, k) => {
         const canvas = makePicture("");
         paint(canvas, pixels);
-        return make("button", {type: "button", class: "thumb", "aria-label": `start from picture ${k + 1}`, title: `picture ${k + 1}`,
-                               onclick: () => start(k)}, canvas);
+        return make("button", {type: "button", class: "thumb", onclick: () => start(k),
+                               "aria-label": `start from picture ${k + 1}`}, canvas);
     });
     chosen.toward = Math.min(1, originals.length - 1);
     const toward = make("select", {"aria-label": "the picture to interpolate to", onchange: event => {
@@ -298,11 +317,13 @@ function makeControls() {
         interpolate();
     }}, ...originals.map((_, k) => make("option", {value: k}, `picture ${k + 1}`)));
     toward.value = chosen.toward;
-    made.way = make("input", {type: "range", id: "way", min: 0, max: 1, step: 0.01, value: 0, "aria-label": "how far to interpolate", oninput: interpolate});
-    const group = (name, label, ...children) => make("div", {class: name, role: "group", "aria-label": label}, ...children);
+    made.way = make("input", {type: "range", min: 0, max: 1, step: 0.01, value: 0, oninput: interpolate,
+                              "aria-label": "how far to interpolate"});
+    const group = (name, label, ...children) =>
+        make("div", {class: name, role: "group", "aria-label": label}, ...children);
     made.bar = make("div", {class: "bar"}, group("thumbs", "pictures to start from", ...made.thumbs),
-        group("buttons", "start, play, save", button("zero", () => start(null, () => 0)), button("random", () => start(null, normal)),
-              button("reset", resetAll), made.play, button("save", save)),
+        group("buttons", "start, play, save", button("zero", () => start(null, () => 0)),
+              button("random", () => start(null, normal)), button("reset", resetAll), made.play, button("save", save)),
         group("way", "interpolation", "interpolate to", toward, made.way),
         group("boxes", "what is shown", box("difference", "difference"), box("±3", "wide")));
     return made;
@@ -315,6 +336,7 @@ document.getElementById("main").replaceChildren(
     make("h1", {}, data.title),
     make("p", {}, "Drag a slider: it changes one latent, one of the numbers from which the network draws the picture."),
     make("details", {class: "note"}, make("summary", {}, "how to read the labels"), make("p", {}, data.note)),
-    controls.bar, make("div", {id: "panels", class: panels.length === 1 ? "one" : "several"}, ...panels.map(panel => panel.element)));
+    controls.bar,
+    make("div", {id: "panels", class: panels.length === 1 ? "one" : "several"}, ...panels.map(panel => panel.element)));
 for (const panel of panels.toReversed()) panel.touch(panel.active);
 start(0);
