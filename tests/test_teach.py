@@ -166,3 +166,13 @@ def test_progress_leaves_no_file_outside_a_notebook(monkeypatch, tmp_path):
     monkeypatch.setattr(_progress, "TODAY", {})
     _progress.record("check_gap", True)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_an_answer_returns_may_fail_later(capsys):
+    @teach.attempt
+    def check_use(answer):
+        return answer().missing
+
+    check_use(lambda: 3)
+    assert capsys.readouterr().out == (
+        "not yet: what your function returned stops with AttributeError: 'int' object has no attribute 'missing'\n")

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from ..data.files import first_line
 from ._progress import record
 
 Function = Callable[..., Any]
@@ -58,6 +59,8 @@ def attempt(check: Callable[["Answer"], str]) -> Callable[[Function], None]:
                 line, done = f"{check.__name__}: not attempted yet", None
             except Mistake as mistake:
                 line, done = f"not yet: {mistake}", False
+            except Exception as error:      # what the answer returned does not work as asked
+                line, done = f"not yet: what your function returned stops with {_one_line(error)}", False
         record(check.__name__, done)
         print(line)
 
@@ -160,8 +163,8 @@ def with_gradients(answer: Answer, args: Iterable[Any], names: Iterable[str]) ->
         raise Mistake("the numbers are right, but with arguments that require gradients, as in training, "
                       f"{error}") from error.__cause__
     if not isinstance(got, torch.Tensor) or not got.requires_grad:
-        raise Mistake(f"the numbers are right, but no gradient flows back to {', '.join(names)}, so that nothing can be "
-                      "trained with them: `.item()`, `float()`, `.detach()`, `no_grad`, numpy and a draw from a "
+        raise Mistake(f"the numbers are right, but no gradient flows back to {', '.join(names)}, so that nothing can "
+                      "be trained with them: `.item()`, `float()`, `.detach()`, `no_grad`, numpy and a draw from a "
                       "distribution cut it off")
     return got
 
@@ -225,9 +228,8 @@ class ModelState:
         for name, module in self.model.named_modules():
             if module.training != self.modes[name]:
                 was, now = ("training", "eval") if self.modes[name] else ("eval", "training")
-                raise Mistake(f"the {'model' if not name else f'module {name}'} came in {was} mode and is left in "
-                 f"{now} mode: "
-                              "put it back as it was")
+                what = f"module {name}" if name else "model"
+                raise Mistake(f"the {what} came in {was} mode and is left in {now} mode: put it back as it was")
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad != self.trainable[name]:
                 raise Mistake(f"{name} no longer requires a gradient after your function: the model cannot be "
@@ -271,7 +273,7 @@ def _is_stub(error: Exception, function: Function) -> bool:
 
 def _explained(error: Exception, function: Function) -> str:
     """An exception in one line, with the learner's own line in which it happened."""
-    text = f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
+    text = _one_line(error)
     code = getattr(inspect.unwrap(function), "__code__", None)
     theirs = [(frame, number) for frame, number in traceback.walk_tb(error.__traceback__)
               if code is not None and frame.f_code.co_filename == code.co_filename]
@@ -280,6 +282,10 @@ def _explained(error: Exception, function: Function) -> str:
     frame, number = theirs[-1]
     source = linecache.getline(frame.f_code.co_filename, number, frame.f_globals).strip()
     return f"line {number} of your cell{f', `{source}`,' if source else ''} stops with {text}"
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {first_line(error)}" if str(error) else type(error).__name__
 
 
 def _agrees(tried: list[torch.Tensor], cases: list[Case], mistaken: Function, rtol: float, atol: float) -> bool:

@@ -31,7 +31,7 @@ class Environment:
 def setup(seed: int = 0, made_with: str | None = None) -> Environment:
     """Seed torch, set the style of the figures, print where the notebook runs, and return the ``Environment``.
 
-    ``made_with`` is the version of the package with which the notebook was made; a line says so if another is installed.
+    ``made_with``: the version of the package with which the notebook was made; a line is added if another is installed.
     """
     torch.manual_seed(seed)
     plots.set_style()
@@ -39,11 +39,11 @@ def setup(seed: int = 0, made_with: str | None = None) -> Environment:
     where = f"CPU, {torch.get_num_threads()} threads"
     if env.device.type == "cuda":
         where = torch.cuda.get_device_name()
-    print(f"profile {env.profile.name} · {where} · Python {platform.python_version()} · torch {torch.__version__} · "
-          f"seed {seed}")
+    print(f"profile {env.profile.name} · {where} · Python {platform.python_version()} · torch {torch.__version__}"
+          f" · seed {seed}")
     if made_with not in (None, __version__):
-        print(f"this notebook was made with bvae_helpers {made_with}, and {__version__} is installed: outputs may differ "
-              f"from those shown and cells may fail; open the notebooks of version {__version__}, or install {made_with}")
+        print(f"this notebook was made with bvae_helpers {made_with}, and {__version__} is installed: outputs may "
+              f"differ from those shown and cells may fail: open the notebooks of {__version__} or install {made_with}")
     return env
 
 
