@@ -145,6 +145,8 @@ def arrows_up(package):
         wing = path.relative_to(package).parts[0].removesuffix(".py")
         for module in imported(path, package):
             target = module.split(".")[0]
+            if target == "__version__":
+                continue
             if wing == "__init__" or WINGS.index(target) > WINGS.index(wing):
                 yield f"{path.relative_to(package)} imports {module}"
 
