@@ -94,13 +94,7 @@ def curve(model, config, points):
     every = math.ceil(Run(model, images, config).total_steps / points)
     while not done:
         before = checkpoints.load(last)["step"] if last.is_file() else 0
-        steps = every - before % every
-        try:
-            fit(model, images, config, progress=False, stop_after=steps)
-            done = True
-        except KeyboardInterrupt:
-            if checkpoints.load(last)["step"] != before + steps:        # not ours
-                raise
+        done = fit(model, images, config, progress=False, stop_after=every - before % every).complete
         state = checkpoints.load(last)
         rows = [row for row in rows if row["steps"] < state["step"]] + [point(model, state, *scored)]
         kept.write_text(json.dumps(rows) + "\n", encoding="utf-8")

@@ -100,10 +100,14 @@ def test_train_writes_checkpoints_and_goes_on(folder, capsys):
 
 
 def test_stopped_training_says_how_to_go_on(folder, capsys, monkeypatch):
-    monkeypatch.setattr("bvae_helpers.__main__.fit", lambda *a, **k: training.fit(*a, **k, stop_after=1))
-    with pytest.raises(SystemExit) as stopped:
+    def stopped(*args, **options):
+        training.fit(*args, **options, stop_after=1)
+        raise KeyboardInterrupt("stopped at step 1")
+
+    monkeypatch.setattr("bvae_helpers.__main__.fit", stopped)
+    with pytest.raises(SystemExit) as ended:
         main([*TINY, "--save-dir", "made", "--log-dir", "none"])
-    assert stopped.value.code == 130 and "stopped at step 1" in capsys.readouterr().err
+    assert ended.value.code == 130 and "stopped at step 1" in capsys.readouterr().err
     assert checkpoints.load("made/last.pt")["step"] == 1
 
 

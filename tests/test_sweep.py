@@ -94,8 +94,13 @@ def test_a_stopped_sweep_goes_on_where_it_was(tmp_path, counted, monkeypatch):
 def test_a_run_under_way_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     base, was = tiny(str(tmp_path / "runs"), epochs=3), sweep.fit
     alone = run_sweep(tmp_path / "alone.csv", {"beta": [2.0]}, base.replace(save_dir=None))[0]
+
+    def stopped(*args, **options):
+        was(*args, **options, stop_after=4)
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(sweep, "fit", lambda *args, **options: was(*args, **options, stop_after=4))
+        patch.setattr(sweep, "fit", stopped)
         run_sweep(tmp_path / "t.csv", {"beta": [2.0]}, base)
     assert checkpoints.load(tmp_path / "runs" / alone["key"] / "last.pt")["step"] == 4
     row = run_sweep(tmp_path / "t.csv", {"beta": [2.0]}, base)[0]

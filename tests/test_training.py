@@ -1,10 +1,10 @@
 """fit(): what it records, what it leaves on disk, and that no run is ever lost."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,10 @@ from bvae_helpers import checkpoints
 from bvae_helpers.config import Config
 from bvae_helpers.data import Images
 from bvae_helpers.losses import OBJECTIVES
+from bvae_helpers.model import BetaVAE
 from bvae_helpers.training import fit
 from bvae_helpers.training import loop as training
-from bvae_helpers.training import system as machine
+from bvae_helpers.training import system
 from bvae_helpers.training.history import History
 from bvae_helpers.training.run import Run
 
@@ -67,6 +68,19 @@ def test_validation_leaves_the_random_numbers_alone_and_repeats_itself():
     before = torch.get_rng_state()
     assert training.validate(run) == training.validate(run)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_seeded_block_leaves_other_devices_alone(monkeypatch):
+    """torch.manual_seed would reseed CUDA, and the block would not restore it."""
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("reseeded CUDA"))
+    before = torch.get_rng_state()
+    draws = []
+    for _ in range(2):
+        with system.seeded(7):
+            draws.append(torch.rand(3))
+    assert torch.equal(*draws) and torch.equal(torch.get_rng_state(), before)
+    config = small_config(objective="factorvae", discriminator_width=8)
+    training.validate(Run(BetaVAE.from_config(config), Images(small_pictures()), config, "cpu"))
 
 
 def test_without_validation_images_the_training_loss_leads():
@@ -132,8 +146,8 @@ def test_objectives_and_precisions(objective, precision):
 @pytest.mark.parametrize(("capability", "said"), (("AVX2", 1), ("AVX512", 0)))
 def test_sixteen_bits_are_warned_of_where_the_cpu_imitates_them(monkeypatch, recwarn, capability, said):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-    assert [machine.precision(name, torch.device("cpu")) for name in ("auto", "float32")] == [torch.float32] * 2 and not recwarn
-    assert machine.precision("bfloat16", torch.device("cpu")) is torch.bfloat16 and len(recwarn) == said
+    assert [system.precision(name, torch.device("cpu")) for name in ("auto", "float32")] == [torch.float32] * 2 and not recwarn
+    assert system.precision("bfloat16", torch.device("cpu")) is torch.bfloat16 and len(recwarn) == said
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
@@ -203,24 +217,31 @@ def test_tensorboard(tmp_path):
     assert [event.step for event in events.Scalars("val/loss")] == [10, 20]
 
 
-# Stopped and gone on with
+# Stopped and resumed
 
 CHILD = """
-import os, signal, sys, threading
+import os, signal, sys
 sys.path[:0] = sys.argv[1:3]
 import conftest
+from bvae_helpers import checkpoints
 from bvae_helpers.training import loop as training
 
-folder, calls, delay = sys.argv[3], int(sys.argv[4]), float(sys.argv[5])
-config = conftest.small_config(folder, epochs=12, save_seconds=0.02, network="classic", objective=sys.argv[6],
+folder, calls, place = sys.argv[3], int(sys.argv[4]), sys.argv[5]
+config = conftest.small_config(folder, epochs=4, save_seconds=0.0, network="classic", objective=sys.argv[6],
                                discriminator_width=8)
-step = training.train_step
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+step, replace = training.train_step, os.replace
 
 def counted(*args):
     global calls
     calls -= 1
     if calls == 0:
-        threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        if place == "in a step":
+            die()
+        os.replace = {"before a save": lambda *args: die(), "after a save": lambda *args: (replace(*args), die())}[place]
     return step(*args)
 
 training.train_step = counted
@@ -234,21 +255,20 @@ def child(*args, **options):
 
 @pytest.mark.parametrize("objective", ("beta_vae", "factorvae"))
 def test_killed_three_times_it_ends_bit_identical(tmp_path, objective):
-    # the statistics of BatchNorm must come back, too; and FactorVAE's discriminator with its optimiser
-    config = small_config(None, epochs=12, network="classic", objective=objective, discriminator_width=8)
+    """Killed while an epoch ends, just after a checkpoint has replaced the old one, and inside a step.
+
+    The statistics of BatchNorm must come back, too, and FactorVAE's discriminator with its optimiser.
+    """
+    config = small_config(None, epochs=4, network="classic", objective=objective, discriminator_width=8)
     model, history = train(config)
-    seed = int(time.time())                              # other moments every time; the message tells which
-    moments = np.random.default_rng(seed)
-    for _ in range(3):
-        # some steps after it has gone on, then within the next 30 ms: in a step, in a save, between two epochs
-        killed = child(tmp_path, moments.integers(5, 20), moments.uniform(0, 0.03), objective)
-        assert killed.wait(120) == -signal.SIGKILL, f"not killed; seed {seed}"
-    assert checkpoints.load(tmp_path / "last.pt")["step"] < 120
+    for steps, place, reached in ((10, "before a save", 9), (12, "after a save", 21), (7, "in a step", 27)):
+        assert child(tmp_path, steps, place, objective).wait(120) == -signal.SIGKILL
+        assert checkpoints.load(tmp_path / "last.pt")["step"] == reached
     assert not (tmp_path / "final_model.pt").exists()
-    assert child(tmp_path, 0, 0, objective).wait(120) == 0
+    assert child(tmp_path, 0, "", objective).wait(120) == 0
     final = checkpoints.load(tmp_path / "final_model.pt")
-    assert same_state(final["model_state_dict"], model.state_dict()), f"seed {seed}"
-    assert curves(History(**final["history"])) == curves(history), f"seed {seed}"
+    assert same_state(final["model_state_dict"], model.state_dict())
+    assert curves(History(**final["history"])) == curves(history)
 
 
 @pytest.mark.parametrize("changes", [dict(), dict(lr_schedule="cosine"), dict(objective="btcvae", network="classic"),
@@ -262,13 +282,12 @@ def test_stopped_at_any_step_it_ends_bit_identical(tmp_path, changes):
     total = 3 * history.steps_per_epoch
     parts = (3, 7, 5) if total == 30 else (1,)                # 3: inside an epoch; 10: between two; 15: inside again
     for steps in parts:
-        with pytest.raises(KeyboardInterrupt, match=f"of {total}; call fit again"):
-            train(config, stop_after=steps)
+        assert not train(config, stop_after=steps)[1].complete
         torch.rand(7)                                         # what the user does in between must not matter
     assert checkpoints.load(tmp_path / "last.pt")["step"] == sum(parts)
     again, whole = train(config)
     assert same_state(again.state_dict(), model.state_dict())
-    assert curves(whole) == curves(history)
+    assert curves(whole) == curves(history) and whole.complete
     # and once more: nothing is left to do, the result is the same
     finished, same = train(config)
     assert same_state(finished.state_dict(), model.state_dict()) and curves(same) == curves(history)
@@ -280,59 +299,42 @@ def test_saving_does_not_change_the_run(tmp_path):
 
 
 def test_ctrl_c_saves(tmp_path):
-    script = CHILD.replace("epochs=12, save_seconds=0.02", "epochs=10_000, save_seconds=1e6, save_every=10_000") + "\n"
+    script = CHILD.replace("epochs=4, save_seconds=0.0", "epochs=10_000, save_seconds=1e6, save_every=10_000") + "\n"
     script = script.replace("calls -= 1", 'calls -= 1; calls == -15 and print("going", flush=True)')
-    process = subprocess.Popen([sys.executable, "-c", script, str(HERE), str(HERE.parent), str(tmp_path), "0", "0", "beta_vae"],
+    process = subprocess.Popen([sys.executable, "-c", script, str(HERE), str(HERE.parent), str(tmp_path), "0", "", "beta_vae"],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "going\n"
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     step = checkpoints.load(tmp_path / "last.pt")["step"]
     assert process.returncode != 0 and step >= 15
-    assert f"KeyboardInterrupt: stopped at step {step} of 100000; call fit again to go on" in said
+    assert f"KeyboardInterrupt: stopped at step {step} of 100000; call fit again to resume" in said
 
 
 def test_sigterm_saves_and_the_handlers_are_put_back(tmp_path, monkeypatch):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    calls, step = [], training.train_step
-
-    def interrupted(*args):
-        calls.append(1)
-        if len(calls) == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return step(*args)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="step 4 of 20"):
-        patch.setattr(training, "train_step", interrupted)
+    interrupt_at(monkeypatch, 4, signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt, match="step 4 of 20"):
         train(small_config(tmp_path))
     assert checkpoints.load(tmp_path / "last.pt")["step"] == 4
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
 def test_ctrl_c_in_the_very_last_step_is_not_swallowed(monkeypatch):
-    step = training.train_step
-
-    def interrupted(run, *args):
-        if run.step == run.total_steps - 1:
-            os.kill(os.getpid(), signal.SIGINT)
-        return step(run, *args)
-
-    monkeypatch.setattr(training, "train_step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    interrupt_at(monkeypatch, 20)
+    with pytest.raises(KeyboardInterrupt, match="the run is complete"):
         train(small_config())
 
 
 def test_a_second_ctrl_c_does_not_wait():
-    with pytest.raises(KeyboardInterrupt), machine.stop_signals() as stop:
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.01)
+    with pytest.raises(KeyboardInterrupt), system.stop_signals() as stop:
+        signal.raise_signal(signal.SIGINT)
         assert stop.requested
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(1)
+        signal.raise_signal(signal.SIGINT)
         pytest.fail("not interrupted")
 
 
-def test_more_epochs_go_on_as_if_asked_for_at_once(tmp_path):
+def test_more_epochs_continue_as_if_asked_for_at_once(tmp_path):
     model, history = train(small_config(epochs=4))
     first = train(small_config(tmp_path, epochs=2))[1]
     again, whole = train(small_config(tmp_path, epochs=4))
@@ -389,19 +391,31 @@ def test_a_last_checkpoint_of_something_else_is_named(tmp_path):
 def test_logs_go_on_in_their_folder_unless_log_dir_is_another(tmp_path, first, then, same):
     config, place = small_config(tmp_path / "c"), {None: None, "a": tmp_path / "a", "b": tmp_path / "b"}
     for log_dir, stop_after in ((place[first], 3), (place[then], None)):
-        try:
-            train(config.replace(log_dir=log_dir), stop_after=stop_after)
-        except KeyboardInterrupt:
-            pass
+        train(config.replace(log_dir=log_dir), stop_after=stop_after)
     written = {name: len(list(place[name].glob("*/events*"))) for name in ("a", "b")}
     assert written == ({"a": 2, "b": 0} if same else {"a": int(first == "a"), "b": int(then == "b")})
     assert len(list((tmp_path / "a").glob("*"))) == (first == "a")
 
 
-def test_a_stopped_run_says_what_was_kept(tmp_path):
-    for folder, words in ((tmp_path, "call fit again to go on"), (None, "nothing was kept")):
+def interrupt_at(monkeypatch, step, signals=signal.SIGINT):
+    """Send a signal to this process in the ``step``-th step (from 1) of the next training."""
+    was = training.train_step
+
+    def interrupted(run, *args):
+        if run.step == step - 1:
+            os.kill(os.getpid(), signals)
+        return was(run, *args)
+
+    monkeypatch.setattr(training, "train_step", interrupted)
+
+
+def test_an_interrupted_run_says_what_was_kept(tmp_path, monkeypatch):
+    interrupt_at(monkeypatch, 3)
+    for folder, words in ((tmp_path, "call fit again to resume"), (None, "nothing was kept")):
+        model = new_model(small_config(folder))
         with pytest.raises(KeyboardInterrupt, match=f"stopped at step 3 of 20; .*{words}"):
-            train(small_config(folder), stop_after=3)
+            train(small_config(folder), model=model)
+        assert not model.training                            # ready to be looked at
 
 
 @pytest.mark.parametrize("pictures, words", [(lambda x: x * 2 - 1, "floats from -1 to"), (lambda x: x * 255, "floats from 0 to")])
@@ -418,6 +432,56 @@ def test_a_broken_last_checkpoint_is_named_and_kept(tmp_path):
     with pytest.raises(ValueError, match="last.pt.*not a readable checkpoint"):
         train(small_config(tmp_path))
     assert (tmp_path / "last.pt").read_bytes() == b"half a file"
+
+
+# Stopped on purpose, and watched
+
+def test_stop_after_returns_the_history_of_what_was_done():
+    model, history = train(small_config(), stop_after=13)
+    assert not history.complete and len(history) == 1 and history.steps["step"][-1] == 12 and not model.training
+    assert train(small_config())[1].complete and train(small_config(), stop_after=20)[1].complete
+
+
+def test_a_watcher_is_called_at_log_points_after_epochs_and_at_the_end():
+    calls = []
+    train(small_config(), watch=lambda run: calls.append((run.event, run.step, run.epoch, len(run.history.steps["step"]))))
+    assert calls == [("log", 4, 0, 1), ("log", 8, 0, 2), ("epoch", 10, 1, 3), ("log", 12, 1, 4), ("log", 16, 1, 5),
+                     ("log", 20, 1, 6), ("epoch", 20, 2, 6), ("end", 20, 2, 6)]
+    calls.clear()
+    train(small_config(), stop_after=5, watch=[lambda run: calls.append(run.event), lambda run: calls.append(run.total_steps)])
+    assert calls == ["log", 20, "end", 20]
+
+
+@pytest.mark.parametrize("network", ("sprites", "classic"))
+def test_a_watched_run_is_bit_identical_to_an_unwatched_one(network):
+    """Although the watcher uses the model in both modes' ways and draws random numbers of every kind."""
+    def meddle(run):
+        assert not run.model.training and not torch.is_grad_enabled() and run.images_per_second > 0
+        run.model(small_pictures(8) / 255)
+        run.model.train()
+        torch.rand(5), np.random.rand(5), random.random()
+
+    config = small_config(network=network)
+    plain, watched = train(config), train(config, watch=meddle)
+    if network == "sprites":                                 # without statistics that a pass in training mode changes
+        assert same_state(plain[0].state_dict(), watched[0].state_dict()) and curves(plain[1]) == curves(watched[1])
+    quiet = train(config, watch=lambda run: run.model(small_pictures(8) / 255))
+    assert same_state(plain[0].state_dict(), quiet[0].state_dict()) and curves(plain[1]) == curves(quiet[1])
+
+
+@pytest.mark.parametrize("event, step", [("log", 4), ("epoch", 10), ("end", 20)])
+def test_an_exception_of_a_watcher_ends_the_training_after_a_save(tmp_path, event, step):
+    def fail(run):
+        torch.rand(3)
+        if run.event == event:
+            raise RuntimeError("the watcher failed")
+
+    whole = train(small_config())
+    with pytest.raises(RuntimeError, match="the watcher failed"):
+        train(small_config(tmp_path), watch=fail)
+    assert checkpoints.load(tmp_path / "last.pt")["step"] == step
+    again = train(small_config(tmp_path))
+    assert same_state(again[0].state_dict(), whole[0].state_dict()) and curves(again[1]) == curves(whole[1])
 
 
 # Losses that are no longer numbers

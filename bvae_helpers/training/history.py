@@ -1,4 +1,4 @@
-"""What a run leaves behind besides its weights: the History, early pictures, TensorBoard logs."""
+"""What a run records besides its weights: the History, early pictures, TensorBoard logs."""
 
 import math
 import pathlib
@@ -7,46 +7,56 @@ from dataclasses import dataclass, field
 
 import torch
 
+from ..config import Config
 from ..data.batches import to_uint8
 from ..latents import encode, rank_latents, reconstruct, traversals
+from ..model import BetaVAE
+
+__all__ = ["History", "TensorBoard", "pair_of", "picture_due", "run_folder", "same_folder"]
 
 
 @dataclass
 class History:
-    """The curves of a run. ``history["val_loss"]`` is a list with one value an epoch.
+    """The curves of a run. ``history["val_loss"]`` is a list with one value per epoch.
 
-    ``epochs``: per epoch, ``train_`` and ``val_`` + ``loss``, ``reconstruction``, ``kl``,
-    ``kl_per_latent`` (a list of D numbers), in nats per image; ``lr``, ``beta``, ``images_per_second``.
-    ``steps``: the same terms of the training batches, averaged over every ``log_every`` steps,
-    with the ``step`` reached.
-    ``pictures``: step -> uint8 (2, n, C, S, S), validation images and their reconstructions then.
+    ``epochs``: name -> list. ``train_`` and ``val_`` + ``loss``, ``reconstruction``, ``kl``, ``kl_per_latent`` (a list of D
+    numbers) and the objective's own terms, in nats per image; ``epoch`` (from 1), ``lr``, ``beta``, ``images_per_second``
+    (of training) and ``seconds`` (since the run began, without interruptions).
+    ``steps``: the same terms, without prefix, averaged over the training batches since the previous point, every
+    ``log_every`` steps; ``step`` is the step reached.
+    ``pictures``: step -> uint8 (2, n, C, S, S), validation images and their reconstructions at that step.
+    ``complete``: whether all epochs are done; False after ``fit(stop_after=n)``.
     """
 
-    epochs: dict = field(default_factory=dict)
-    steps: dict = field(default_factory=dict)
-    pictures: dict = field(default_factory=dict)
+    epochs: dict[str, list] = field(default_factory=dict)
+    steps: dict[str, list] = field(default_factory=dict)
+    pictures: dict[int, torch.Tensor] = field(default_factory=dict)
     steps_per_epoch: int = 0
+    complete: bool = False
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> list:
         return self.epochs[name]
 
-    def __len__(self):
+    def __len__(self) -> int:
+        """Number of completed epochs."""
         return len(self.epochs.get("epoch", []))
 
     def add_epoch(self, **values):
-        append(self.epochs, values)
+        """Append one value to each curve over the epochs."""
+        _append(self.epochs, values)
 
     def add_steps(self, **values):
-        append(self.steps, values)
+        """Append one value to each curve over the steps."""
+        _append(self.steps, values)
 
 
-def append(table, values):
+def _append(table: dict[str, list], values: dict):
     for name, value in values.items():
         table.setdefault(name, []).append(value)
 
 
-def picture_due(step):
-    """Early and then ever more rarely: steps 10, 30, 100, 300, 1000 …"""
+def picture_due(step: int) -> bool:
+    """Whether to keep a picture at this step: often early on, then ever more rarely (steps 10, 30, 100, 300, 1000 …)."""
     power = 10 ** int(math.log10(step)) if step >= 10 else 10
     return step in (power, 3 * power)
 
@@ -54,13 +64,14 @@ def picture_due(step):
 class TensorBoard:
     """Writes a run's curves and pictures for TensorBoard; with ``folder=None`` it writes nothing."""
 
-    def __init__(self, folder, step=0):
+    def __init__(self, folder: str | None, step: int = 0):
         self.writer = None
         if folder is not None:
             from torch.utils.tensorboard import SummaryWriter  # slow to import: only when needed
             self.writer = SummaryWriter(folder, purge_step=step or None)
 
-    def scalars(self, prefix, terms, step):
+    def scalars(self, prefix: str, terms: dict, step: int):
+        """One point of each curve ``prefix/name``; ``kl_per_latent`` becomes one curve per latent."""
         if self.writer is None:
             return
         for name, value in terms.items():
@@ -70,44 +81,47 @@ class TensorBoard:
             else:
                 self.writer.add_scalar(f"{prefix}/{name}", value, step)
 
-    def picture(self, pair, step):
-        """Originals above reconstructions: uint8 (2, n, C, S, S)."""
+    def picture(self, pair: torch.Tensor, step: int):
+        """Originals above their reconstructions: uint8 (2, n, C, S, S)."""
         if self.writer is not None:
             self.writer.add_images("reconstructions", pair.flatten(0, 1), step)
 
-    def traversal(self, model, images, step, latents=10):
-        """The first image's traversal, the latents with the most KL first."""
+    def traversal(self, model: BetaVAE, images: torch.Tensor, step: int, latents: int = 10):
+        """Traversals from the first of ``images``: one row per latent, those with the largest KL first."""
         if self.writer is None:
             return
         mu, logvar = encode(model, images)
         rows = traversals(model, mu[0], rank_latents(mu, logvar)[:latents], steps=7)
-        self.writer.add_image("traversals", tile(rows), step)
+        self.writer.add_image("traversals", _tile(rows), step)
 
     def close(self):
+        """Write what is still in memory and end the writer's thread."""
         if self.writer is not None:
             self.writer.close()
 
 
-def tile(rows):
+def _tile(rows: torch.Tensor) -> torch.Tensor:
     """Rows of images (R, K, C, S, S) -> one picture (C, R*S, K*S)."""
     r, k, c, h, w = rows.shape
     return rows.permute(2, 0, 3, 1, 4).reshape(c, r * h, k * w)
 
 
-def run_folder(config):
-    """A new TensorBoard folder for a run under ``log_dir``."""
+def run_folder(config: Config) -> str | None:
+    """The name of a new TensorBoard folder under ``log_dir``; None without a ``log_dir``."""
     if config.log_dir is None:
         return None
     name = f"{time.strftime('%Y%m%d-%H%M%S')}_{config.objective}_beta{config.beta:g}_seed{config.seed}"
     return str(pathlib.Path(config.log_dir).expanduser() / name)
 
 
-def same_folder(before, now):
-    """The TensorBoard folder to go on in: the one of ``before``, as long as ``log_dir`` is the same."""
-    return before if before and now and pathlib.Path(before).parent == pathlib.Path(now).parent else now
+def same_folder(before: str | None, now: str | None) -> str | None:
+    """The TensorBoard folder of a resumed run: its folder ``before``, unless ``log_dir`` has changed; then ``now``."""
+    if before and now and pathlib.Path(before).parent == pathlib.Path(now).parent:
+        return before
+    return now
 
 
-def pair_of(model, images):
-    """Images and their reconstructions as uint8 (2, n, C, S, S): one early picture."""
+def pair_of(model: BetaVAE, images: torch.Tensor) -> torch.Tensor:
+    """Images (n, C, S, S) and their reconstructions as uint8 (2, n, C, S, S) on the CPU: one early picture."""
     x = images if images.dtype == torch.uint8 else to_uint8(images)
     return torch.stack([x.cpu(), to_uint8(reconstruct(model, images))])

@@ -1,62 +1,85 @@
-"""The objective of a run as a module: the model, and all that the loss needs besides a batch."""
+"""The objective of a run as a module: the model, and everything else that the loss needs besides a batch."""
 
 import torch
 from torch import nn
 
+from ..config import Config
 from ..losses import Discriminator, capacity_at, objective
-from . import system as machine
+from ..model import BetaVAE
+from . import system
+from .parallel import Ranks
+
+__all__ = ["Objective", "in_batches", "mean_terms"]
 
 
-def in_batches(items, size):
-    """Items (N, ...) in batches of ``size``, to be measured. One left over joins the batch before: some objectives
-    compare the images of a batch."""
-    *batches, last = items.split(size)
-    return [*batches[:-1], torch.cat([batches[-1], last])] if batches and len(last) == 1 else [*batches, last]
+def in_batches(items: torch.Tensor, size: int) -> list[torch.Tensor]:
+    """Items (N, ...) in batches of ``size``, for measuring.
+
+    A single item left over joins the batch before it, because some objectives compare the images of a batch.
+    """
+    batches = list(items.split(size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
+def mean_terms(terms: list[dict[str, torch.Tensor]], counts: list[int]) -> dict[str, float | list[float]]:
+    """The mean over all images of the terms of several batches, ``counts[i]`` being the number of images in batch i."""
+    weights = torch.tensor(counts, dtype=torch.float64) / sum(counts)
+    stacked = {name: torch.stack([batch[name] for batch in terms]).cpu().double() for name in terms[0]}
+    return {name: torch.tensordot(weights, values, dims=1).tolist() for name, values in stacked.items()}
 
 
 class Objective(nn.Module):
     """The terms of a config's objective for a batch, in the config's precision.
 
-    ``dataset_size``: the number of training images. ``ranks``: the processes that share a batch, if
-    several do. The capacity of ``annealed`` is the final one until ``reach`` sets it; the discriminator
-    of ``factorvae`` begins as the config's seed draws it.
+    ``dataset_size``: the number of training images. ``ranks``: the processes that share a batch, if there are several.
+    The capacity of ``annealed`` is ``capacity_max`` until ``reach`` sets it; the discriminator of ``factorvae`` is
+    initialised from the config's seed.
     """
 
-    def __init__(self, model, config, device, dataset_size, ranks=None):
+    def __init__(self, model: BetaVAE, config: Config, device: torch.device, dataset_size: int, ranks: Ranks | None = None):
         super().__init__()
         self.ranks = ranks
         self.model, self.config, self.device_type, self.dataset_size = model, config, device.type, dataset_size
-        self.dtype = machine.precision(config.precision, device)
+        self.dtype = system.precision(config.precision, device)
         self.register_buffer("capacity", torch.tensor(config.capacity_max, device=device), persistent=False)
         self.discriminator = None
         if config.objective == "factorvae":
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(config.seed)
+            with system.seeded(config.seed):
                 self.discriminator = Discriminator(config.latent_dim, config.discriminator_width).to(device)
 
-    def reach(self, step):
-        """Be at a step (from 0): set the capacity."""
+    def reach(self, step: int):
+        """Set the capacity to that of a step (from 0)."""
         self.capacity.fill_(capacity_at(step, self.config))
 
-    def state(self):
-        """What the objective needs besides the batch, by name; a copy of the capacity, since the records keep it."""
+    def extras(self) -> dict:
+        """What the objective needs besides the batch, by name."""
         name = self.config.objective
-        return ({"capacity": self.capacity.clone()} if name == "annealed" else
-                {"gamma": self.config.gamma} if name == "btcvae_gamma" else
-                {"dataset_size": self.dataset_size} if name == "btcvae_stratified" else
-                {"discriminator": self.discriminator} if name == "factorvae" else {})
+        if name == "annealed":
+            return {"capacity": self.capacity.clone()}            # a copy, because the records keep it
+        if name == "btcvae_gamma":
+            return {"gamma": self.config.gamma}
+        if name == "btcvae_stratified":
+            return {"dataset_size": self.dataset_size}
+        if name == "factorvae":
+            return {"discriminator": self.discriminator}
+        return {}
 
-    def forward(self, x, beta):
+    def forward(self, x: torch.Tensor, beta: float | torch.Tensor) -> dict[str, torch.Tensor]:
+        """Images (B, C, S, S) in [0, 1] -> the terms of the loss, in nats per image (see ``losses.objective``)."""
+        terms = objective
+        if self.ranks is not None and self.ranks.world > 1:
+            terms = self.ranks.objective
         with torch.autocast(self.device_type, self.dtype, enabled=self.dtype is not torch.float32):
-            terms = objective if self.ranks is None or self.ranks.world == 1 else self.ranks.objective
-            return terms(self.model, x, self.config, beta, **self.state())
+            return terms(self.model, x, self.config, beta, **self.extras())
 
-    def optimizer(self):
-        """Adam for the model; and, with a learning rate and momenta of its own, for the discriminator.
+    def optimizer(self) -> torch.optim.Adam:
+        """Adam for the model and, as a second group with its own learning rate and momenta, for the discriminator.
 
         Kim & Mnih 2018, appendix A: betas of 0.5 and 0.9 for the discriminator.
         """
         groups = [{"params": self.model.parameters()}]
         if self.discriminator is not None:
-            groups += [{"params": self.discriminator.parameters(), "lr": self.config.discriminator_lr, "betas": (0.5, 0.9)}]
+            groups.append({"params": self.discriminator.parameters(), "lr": self.config.discriminator_lr, "betas": (0.5, 0.9)})
         return torch.optim.Adam(groups, lr=self.config.lr, fused=True)

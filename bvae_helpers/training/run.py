@@ -1,7 +1,9 @@
-"""The state of a training run: all that a checkpoint holds, so that a stopped run goes on exactly."""
+"""The state of a training run: all that a checkpoint stores, so that a stopped run is resumed exactly."""
 
 import math
+import pathlib
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import torch
@@ -9,147 +11,233 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 from tqdm.auto import tqdm
 
 from .. import checkpoints
-from ..data import mirror_half, split, to_batch
+from ..config import Config
+from ..data import Images, mirror_half, split, to_batch
+from ..latents import evaluating
 from ..losses import beta_at
-from . import parallel
-from . import system as machine
+from ..model import BetaVAE
+from . import parallel, system
 from .history import History, TensorBoard, pair_of, picture_due, run_folder, same_folder
 from .objective import Objective
 
+__all__ = ["Run", "Watcher"]
+
 
 class Run:
-    """All that a run is, and so all that a checkpoint holds."""
+    """The state of a training run: model, optimiser, schedules, history, random generators.
 
-    def __init__(self, model, images, config, device=None):
+    ``fit`` makes one and calls its methods; ``state()`` is what a checkpoint stores. A watcher (``fit(watch=...)``) may
+    read everything here, above all ``model``, ``config``, ``history``, ``step``, ``total_steps``, ``epoch``,
+    ``images_per_second`` and ``event``.
+    """
+
+    def __init__(self, model: BetaVAE, images: Images, config: Config, device: str | torch.device | None = None,
+                 watch: "Watcher | Sequence[Watcher] | None" = None):
         self.ranks = parallel.join()
         self.device = self.ranks.device(device)
         self.train, self.held_out = split(len(images), config.val_fraction, config.seed)
-        check_run(model, images, config, min(len(self.train), len(self.held_out) or len(self.train)))
+        _check_run(model, images, config, min(len(self.train), len(self.held_out) or len(self.train)))
         self.images, self.config, self.fingerprint = images, config, images.fingerprint()
         self.model = model.to(self.device, memory_format=torch.channels_last)
-        self.alone = Objective(model, config, self.device, len(self.train), self.ranks)
-        self.discriminator = self.alone.discriminator          # FactorVAE's; None otherwise
+        self.own_objective = Objective(model, config, self.device, len(self.train), self.ranks)
+        self.discriminator = self.own_objective.discriminator          # FactorVAE's; None otherwise
         if config.compile:
-            self.alone.compile()
-        self.objective = self.ranks.wrap(self.alone)
-        self.optimizer = self.alone.optimizer()
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.alone.dtype is torch.float16)
-        self.history, self.seconds, self.val_loss, self.best = History(), 0.0, float("inf"), float("inf")
-        self.reach(0)
-        self.recent, self.sums = [], {}      # terms since the last point of the curves; totals of the epoch
+            self.own_objective.compile()
+        self.objective = self.ranks.wrap(self.own_objective)           # under torchrun: with averaged gradients
+        self.optimizer = self.own_objective.optimizer()
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.own_objective.dtype is torch.float16)
+
+        self.step = 0                            # optimiser steps done
+        self.history = History()
+        self.recent: list[dict] = []             # terms of the steps since the last point of the curves
+        self.sums: dict = {}                     # term -> its sum over the steps of this epoch
+        self.val_loss = self.best = math.inf     # latest and lowest validation loss
         self.steps_per_epoch = self.history.steps_per_epoch = len(self.batches())
         self.total_steps = config.epochs * self.steps_per_epoch
-        self.scheduler = (CosineAnnealingLR(self.optimizer, self.total_steps) if config.lr_schedule == "cosine" else
-                          ReduceLROnPlateau(self.optimizer, factor=config.lr_factor, patience=config.lr_patience))
+        self.scheduler = self._new_scheduler()
+        self._reach(0)
 
-    epoch = property(lambda self: len(self.history), doc="Epochs completed.")
-    step_in_epoch = property(lambda self: self.step - self.epoch * self.steps_per_epoch)
+        self.watchers = [watch] if callable(watch) else list(watch or ())
+        self.event = ""                          # why the watchers are called: "log", "epoch" or "end"
+        self.board = TensorBoard(None)
+        self.log_folder: str | None = None
+        self.earlier_seconds = 0.0               # time spent by the calls of fit that this one resumes
+        self.started = self.saved_at = self.epoch_started = time.monotonic()
+        self.first_of_epoch = 0                  # the step at which this call began the current epoch
 
-    def reach(self, step):
-        """Be at a step; the objective moves along."""
+    def _new_scheduler(self) -> CosineAnnealingLR | ReduceLROnPlateau:
+        if self.config.lr_schedule == "cosine":
+            return CosineAnnealingLR(self.optimizer, self.total_steps)
+        return ReduceLROnPlateau(self.optimizer, factor=self.config.lr_factor, patience=self.config.lr_patience)
+
+    # Where the run is
+
+    @property
+    def epoch(self) -> int:
+        """Number of completed epochs."""
+        return len(self.history)
+
+    @property
+    def step_in_epoch(self) -> int:
+        """Number of steps done in the current epoch."""
+        return self.step - self.epoch * self.steps_per_epoch
+
+    @property
+    def complete(self) -> bool:
+        """Whether all epochs of the config are done."""
+        return self.epoch >= self.config.epochs
+
+    @property
+    def images_per_second(self) -> float:
+        """Training speed since the current epoch began or was resumed; 0 before its first step."""
+        images = (self.step - self.first_of_epoch) * min(self.config.batch_size, len(self.train))
+        return images / max(time.monotonic() - self.epoch_started, 1e-9)
+
+    @property
+    def seconds(self) -> float:
+        """Time spent training, in all calls of ``fit`` together."""
+        return self.earlier_seconds + time.monotonic() - self.started
+
+    @property
+    def folder(self) -> pathlib.Path | None:
+        """The folder of the checkpoints, or None."""
+        return None if self.config.save_dir is None else checkpoints.folder(self.config.save_dir)
+
+    @property
+    def pictured(self) -> torch.Tensor:
+        """Positions of the images in the early pictures: the first eight for validation, else for training."""
+        return (self.held_out if len(self.held_out) else self.train)[:8]
+
+    def _reach(self, step: int):
+        """Set the step counter and update what depends on it (the capacity)."""
         self.step = step
-        self.alone.reach(step)
+        self.own_objective.reach(step)
 
-    def batches(self):
-        """The batches of the current epoch; a last incomplete one is left out, unless it is the only one."""
+    # Batches
+
+    def batches(self) -> Sequence[torch.Tensor]:
+        """The positions of each batch of the current epoch. A last, incomplete batch is left out unless it is the only one."""
         generator = torch.Generator().manual_seed(self.config.seed + 1_000_003 * self.epoch)
         order = self.train[torch.randperm(len(self.train), generator=generator)]
         batches = order.split(self.config.batch_size)
-        return batches if len(batches) == 1 or len(batches[-1]) == len(batches[0]) else batches[:-1]
+        if len(batches) > 1 and len(batches[-1]) < len(batches[0]):
+            return batches[:-1]
+        return batches
 
-    def batch(self, index):
-        """The images of a batch on the device, mirrored or not: those of its rows that are this rank's."""
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
+        """This rank's share of the images at ``index`` (B,), on the device and mirrored by chance if the config asks for it."""
         x = to_batch(self.images.take(self.ranks.cut(index)), self.device)
-        return mirror_half(x, self.ranks.draw(torch.rand, 1, 1, 1, device=self.device)) if self.config.flip else x
+        if self.config.flip:
+            x = mirror_half(x, self.ranks.draw(torch.rand, 1, 1, 1, device=self.device))
+        return x
 
-    def start(self, resume):
-        """Go on from ``last.pt`` where there is one; else begin, and move what is in the way aside."""
+    # From the start to the end
+
+    def start(self, resume: bool):
+        """Resume from ``last.pt`` if ``resume`` and the file exists; otherwise move old checkpoints aside and begin."""
         torch.manual_seed(self.config.seed)
         self.log_folder = run_folder(self.config)
-        state = self.ranks.share(self.found(resume) if self.ranks.first else None)
+        state = None
+        if self.ranks.first:
+            if resume and self.last_file:
+                state = checkpoints.load(self.last_file)
+            else:
+                self._clear_folder()
+        state = self.ranks.share(state)
         if state is not None:
             self.load(state)
-        self.images = machine.resident(self.images, self.device)
+        self.history.complete = self.complete
+        self.images = system.resident(self.images, self.device)
         self.board = TensorBoard(self.log_folder if self.ranks.first else None, self.step)
-        self.clock = self.saved_at = time.monotonic()
+        self.started = self.saved_at = time.monotonic()
 
-    def found(self, resume):
-        """The checkpoint to go on from, if there is one; without, what is in the way is moved aside."""
-        last = self.folder and self.folder / "last.pt"
-        if resume and last and last.is_file():
-            return checkpoints.load(last)
-        if self.folder and any(self.folder.glob("*.pt")):
+    @property
+    def last_file(self) -> pathlib.Path | None:
+        """The ``last.pt`` of this folder, or None if there is none."""
+        if self.folder is None or not (self.folder / "last.pt").is_file():
+            return None
+        return self.folder / "last.pt"
+
+    def _clear_folder(self):
+        """Move the checkpoints of an older run, if there are any, to ``previous-N``."""
+        if self.folder is not None and any(self.folder.glob("*.pt")):
             checkpoints.move_aside(self.folder)
 
-    def record(self, terms):
-        """Count a step. Nothing here waits for the device, except at every ``log_every``-th step."""
+    def begin_epoch(self) -> Sequence[torch.Tensor]:
+        """Prepare to train and return the batches that the current epoch still needs."""
+        self.model.train()
+        self.epoch_started, self.first_of_epoch = time.monotonic(), self.step
+        return self.batches()[self.step_in_epoch:]
+
+    def record(self, terms: dict):
+        """Count a step. Waits for the device at every ``log_every``-th step only."""
         self.recent.append(terms)
-        self.reach(self.step + 1)
+        self._reach(self.step + 1)
         if self.config.lr_schedule == "cosine":
             self.scheduler.step()
         if self.step % self.config.log_every == 0:
             self.flush()
         if picture_due(self.step):
             self.take_picture()
-        if time.monotonic() - self.saved_at > self.config.save_seconds and self.step_in_epoch < self.steps_per_epoch:
+        overdue = time.monotonic() - self.saved_at > self.config.save_seconds
+        if overdue and self.step_in_epoch < self.steps_per_epoch:
             self.save("last.pt")
 
     def flush(self):
-        """Turn the terms of the last steps into one point of the curves."""
+        """Turn the terms of the recent steps into one point of the curves."""
         if not self.recent:
             return
         self.check_finite()
-        stacked = {name: torch.stack([terms[name] for terms in self.recent]).double() for name in self.recent[0]}
+        stacked = {name: torch.stack([terms[name] for terms in self.recent]).cpu().double() for name in self.recent[0]}
         for name, values in stacked.items():
-            self.sums[name] = self.sums.get(name, 0) + values.sum(0).cpu()
+            self.sums[name] = self.sums.get(name, 0) + values.sum(0)
         means = {name: values.mean(0).tolist() for name, values in stacked.items()}
         self.history.add_steps(step=self.step, **means)
         self.board.scalars("step", means, self.step)
         self.recent = []
 
     def check_finite(self):
-        """Raise FloatingPointError, with the step and the likely cause, if a recent loss is not a number."""
+        """Raise FloatingPointError, with the step and the likely cause, if the loss of a recent step is NaN or infinite."""
         losses = torch.stack([terms["loss"] for terms in self.recent])
         if losses.isfinite().all():
             return
         n = int((~losses.isfinite()).nonzero()[0])
-        terms = {k: float(v) for k, v in self.recent[n].items() if v.ndim == 0}
-        cause = ("the KL overflowed: logvar grew too large" if terms["kl"] == float("inf") else
-                 "the reconstruction is not a number: look for NaN in the images")
-        kept = f"the last good checkpoint is {self.folder / 'last.pt'}" if self.folder and (self.folder / "last.pt").is_file() \
-            else "no checkpoint had been written yet"
+        loss, kl = float(losses[n]), float(self.recent[n]["kl"])
+        if kl == math.inf:
+            cause = "the KL overflowed: logvar grew too large"
+        else:
+            cause = "the reconstruction is not a number: look for NaN in the images"
+        if self.last_file:
+            kept = f"the last good checkpoint is {self.last_file}"
+        else:
+            kept = "no checkpoint had been written yet"
         raise FloatingPointError(
-            f"the loss was {terms['loss']} at step {self.step - len(self.recent) + n + 1} (epoch {self.epoch + 1}); {cause}. "
+            f"the loss was {loss} at step {self.step - len(self.recent) + n + 1} (epoch {self.epoch + 1}); {cause}. "
             f"Most often the learning rate ({self.config.lr:g}) is too high: try a tenth of it; {kept}")
 
-    def begin_epoch(self):
-        """The batches that are left of the current epoch."""
-        self.model.train()
-        self.epoch_clock, left = time.monotonic(), self.batches()[self.step_in_epoch:]
-        self.images_left = sum(map(len, left))
-        return left
+    def end_epoch(self, train_rate: float, validation: dict):
+        """Finish an epoch: record its curves, step the scheduler, log, save.
 
-    def end_epoch(self, validate):
-        """Close the books of an epoch: curves, validation, learning rate, pictures, checkpoints."""
-        self.flush()
-        rate = self.images_left / (time.monotonic() - self.epoch_clock)
+        ``train_rate``: images per second without validation. ``validation``: the terms that ``validate`` returned.
+        """
         train = {name: (value / self.steps_per_epoch).tolist() for name, value in self.sums.items()}
-        validation = validate(self) if len(self.held_out) else {}
         self.val_loss = validation.get("loss", train["loss"])
         if not math.isfinite(self.val_loss):
-            raise FloatingPointError(f"the validation loss was {self.val_loss} after epoch {self.epoch + 1}; look for NaN in the "
-                                     "images, or lower the learning rate")
+            raise FloatingPointError(f"the validation loss was {self.val_loss} after epoch {self.epoch + 1}; look for NaN in "
+                                     "the images, or lower the learning rate")
         self.history.add_epoch(
             epoch=self.epoch + 1, lr=self.optimizer.param_groups[0]["lr"], beta=beta_at(self.step, self.config),
-            images_per_second=rate, seconds=self.seconds + time.monotonic() - self.clock,
-            **{f"train_{k}": v for k, v in train.items()}, **{f"val_{k}": v for k, v in validation.items()})
+            images_per_second=train_rate, seconds=self.seconds,
+            **{f"train_{name}": value for name, value in train.items()},
+            **{f"val_{name}": value for name, value in validation.items()})
+        self.history.complete = self.complete
         self.sums = {}
         if self.config.lr_schedule == "plateau":
             self.scheduler.step(self.val_loss)
-        self.log_epoch(train, validation)
-        self.save_epoch()
+        self._log_epoch(train, validation)
+        self._save_epoch()
 
-    def log_epoch(self, train, validation):
+    def _log_epoch(self, train: dict, validation: dict):
         self.board.scalars("train", train, self.step)
         self.board.scalars("val", validation, self.step)
         latest = {name: self.history[name][-1] for name in ("lr", "beta", "images_per_second")}
@@ -157,7 +245,7 @@ class Run:
         self.take_picture(keep=False)
         self.board.traversal(self.model, self.images.take(self.pictured), self.step)
 
-    def save_epoch(self):
+    def _save_epoch(self):
         if self.val_loss < self.best:
             self.best = self.val_loss
             self.save("best_model.pt")
@@ -165,46 +253,75 @@ class Run:
             self.save(f"checkpoint_epoch_{self.epoch}.pt")
         self.save("last.pt")
 
-    def finish(self):
-        self.save("final_model.pt")
-        self.board.close()
+    def stop(self, interrupted: bool) -> History:
+        """Save a run that is not complete and return its history; raise KeyboardInterrupt if a signal stopped it."""
+        self.save("last.pt")
+        self.notify("end")
+        if interrupted:
+            kept = "call fit again to resume" if self.folder else "without a save_dir nothing was kept"
+            raise KeyboardInterrupt(f"stopped at step {self.step} of {self.total_steps}; {kept}")
+        return self.history
+
+    def close(self):
+        """Leave the model ready for use (in eval mode), and close the logs, however the training ended."""
         self.model.eval()
+        self.board.close()
 
-    def stopped(self):
-        """What to raise when the run is stopped before its end."""
-        kept = "call fit again to go on" if self.folder else "without a save_dir nothing was kept"
-        return KeyboardInterrupt(f"stopped at step {self.step} of {self.total_steps}; {kept}")
-
-    pictured = property(lambda self: (self.held_out if len(self.held_out) else self.train)[:8])
-    folder = property(lambda self: None if self.config.save_dir is None else checkpoints.folder(self.config.save_dir))
-
-    def take_picture(self, keep=True):
+    def take_picture(self, keep: bool = True):
+        """Reconstruct the ``pictured`` images for TensorBoard and, if ``keep``, for the history."""
         pair = pair_of(self.model, self.images.take(self.pictured))
         if keep:
             self.history.pictures[self.step] = pair
         self.board.picture(pair, self.step)
 
-    def state(self):
+    # Watchers
+
+    def notify(self, event: str):
+        """Call the watchers, on rank 0 only, with the model in eval mode and without gradients.
+
+        Mode and random generators are restored afterwards, so that a watched run stays identical to an unwatched one. An
+        exception of a watcher ends the training; ``last.pt`` is saved first.
+        """
+        if not self.watchers or not self.ranks.first:
+            return
+        self.event, generators = event, checkpoints.rng_state()
+        try:
+            with evaluating(self.model):
+                for watcher in self.watchers:
+                    watcher(self)
+        except BaseException:
+            checkpoints.set_rng_state(generators)
+            self.save("last.pt")
+            raise
+        checkpoints.set_rng_state(generators)
+
+    # Checkpoints
+
+    def state(self) -> dict:
+        """What a checkpoint stores, as tensors and plain values."""
+        discriminator = self.discriminator.state_dict() if self.discriminator else None
         return {"model_state_dict": self.model.state_dict(), "optimizer_state_dict": self.optimizer.state_dict(),
                 "scheduler_state_dict": self.scheduler.state_dict(), "scaler_state_dict": self.scaler.state_dict(),
-                "discriminator_state_dict": self.discriminator and self.discriminator.state_dict(),
+                "discriminator_state_dict": discriminator,
                 "epoch": self.epoch, "step": self.step, "val_loss": self.val_loss, "best_val_loss": self.best,
                 "config": self.config.to_dict(), "data": self.fingerprint, "history": asdict(self.history),
-                "recent": self.recent, "sums": self.sums, "seconds": self.seconds + time.monotonic() - self.clock,
-                "log_folder": self.log_folder, "rng": checkpoints.rng_state()}
+                "recent": self.recent, "sums": self.sums, "seconds": self.seconds, "log_folder": self.log_folder,
+                "rng": checkpoints.rng_state()}
 
-    def save(self, name):
+    def save(self, name: str):
+        """Write a checkpoint. Raises FloatingPointError instead if a loss or a weight is NaN or infinite."""
         if self.folder is None:
             return
         if self.recent:
             self.check_finite()
         if not all(p.isfinite().all() for p in self.model.parameters()):
-            raise FloatingPointError(f"the weights are no longer numbers after step {self.step}; try a lower learning rate")
+            raise FloatingPointError(f"a weight is NaN or infinite after step {self.step}; try a lower learning rate")
         if self.ranks.first:
             checkpoints.save(self.state(), self.folder / name)
         self.saved_at = time.monotonic()
 
-    def load(self, state):
+    def load(self, state: dict):
+        """Continue from what ``state()`` returned. Raises ValueError for a run with other settings or other data."""
         checkpoints.check_same_run(state, self.config, self.fingerprint)
         self.model.load_state_dict(state["model_state_dict"])
         self.optimizer.load_state_dict(state["optimizer_state_dict"])
@@ -212,8 +329,8 @@ class Run:
         self.scaler.load_state_dict(state["scaler_state_dict"])
         if self.discriminator:
             self.discriminator.load_state_dict(state["discriminator_state_dict"])
-        self.reach(state["step"])
-        self.seconds, self.val_loss = state["seconds"], state["val_loss"]
+        self._reach(state["step"])
+        self.earlier_seconds, self.val_loss = state["seconds"], state["val_loss"]
         self.best, self.history = state["best_val_loss"], History(**state["history"])
         self.recent = [{name: value.to(self.device) for name, value in terms.items()} for terms in state["recent"]]
         self.sums = state["sums"]
@@ -221,19 +338,27 @@ class Run:
         checkpoints.set_rng_state(state["rng"])
         self.ranks.same_noise(state["rng"], self.device)
 
-    def bar(self, progress):
+    # What a person reads
+
+    def bar(self, progress: bool) -> tqdm:
+        """The progress bar over all steps; an invisible one if not ``progress``."""
         shown = progress and self.ranks.first
         return tqdm(total=self.total_steps, initial=self.step, unit="step", disable=None if shown else True, leave=False)
 
-    def summary(self):
+    def summary(self) -> str:
+        """The last epoch in one line."""
         last = {name: values[-1] for name, values in self.history.epochs.items()}
         parts = [f"epoch {self.epoch}/{self.config.epochs}", f"loss {last['train_loss']:.1f}",
                  f"recon {last['train_reconstruction']:.1f}", f"KL {last['train_kl']:.2f}"]
-        parts += [f"val loss {last['val_loss']:.1f}"] if "val_loss" in last else []
-        return " · ".join([*parts, f"{last['images_per_second']:,.0f} images/s"])
+        if "val_loss" in last:
+            parts.append(f"val loss {last['val_loss']:.1f}")
+        return ", ".join([*parts, f"{last['images_per_second']:,.0f} images/s"])
 
 
-def check_run(model, images, config, fewest):
+Watcher = Callable[[Run], object]
+
+
+def _check_run(model: BetaVAE, images: Images, config: Config, fewest: int):
     """Raise ValueError if the data, the model and the config do not belong together.
 
     ``fewest``: the number of images to train or to validate on, whichever is smaller.
@@ -245,7 +370,7 @@ def check_run(model, images, config, fewest):
     if some.is_floating_point() and (some.min() < -0.001 or some.max() > 1.001):
         raise ValueError(f"images are uint8, or floats from 0 to 1; these are floats from {some.min():.3g} to {some.max():.3g}: "
                          "leave out Normalize, divide by 255")
-    for name in ("beta", "latent_dim", "hidden_dims", "network", "patch"):
+    for name in ("in_channels", "img_size", "beta", "latent_dim", "hidden_dims", "network", "patch"):
         if getattr(model, name) != getattr(config, name):
             raise ValueError(f"the model has {name} {getattr(model, name)}, the config {getattr(config, name)}; "
                              "build the model with BetaVAE.from_config(config)")

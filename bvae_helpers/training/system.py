@@ -1,22 +1,27 @@
-"""What depends on the machine: memory kept between steps, number formats, signals to stop."""
+"""What depends on the machine: memory kept between steps, number formats, random generators, signals to stop."""
 
 import ctypes
 import signal
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+from ..data import Images
+
+__all__ = ["Stop", "keep_memory", "precision", "resident", "seeded", "stop_signals"]
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3      # glibc's malloc.h
 
 
 def keep_memory():
-    """Let the C allocator keep the memory a training step frees, for the next step to use.
+    """Let the C allocator keep the memory that a training step frees, so that the next step can use it.
 
-    By default glibc gives big blocks back to the kernel and faults them in again at every step,
-    which costs a third to two thirds of the speed on a CPU. Elsewhere than on glibc: nothing.
+    By default glibc returns large blocks to the kernel, which has to map them again at every step: a third to two thirds
+    of the speed on a CPU. Does nothing on systems without glibc.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -28,9 +33,12 @@ def keep_memory():
         pass
 
 
-def precision(name, device):
-    """The dtype of the convolutions. ``auto``: float32 on a CPU; on CUDA bfloat16, or float16 where
-    the card has no bfloat16. Warns of 16 bits on a CPU that would have to imitate them."""
+def precision(name: str, device: torch.device) -> torch.dtype:
+    """The dtype of the convolutions for a config's ``precision``.
+
+    ``auto``: float32 on a CPU; on CUDA bfloat16, or float16 if the card has no bfloat16. Warns of a 16-bit format on a CPU
+    that would have to emulate it.
+    """
     if name != "auto":
         if device.type == "cpu" and name != "float32" and torch.backends.cpu.get_cpu_capability() in ("AVX2", "DEFAULT"):
             warnings.warn(f"this CPU seems to have no arithmetic for {name}: one with AVX2 alone took ten times as long as in "
@@ -41,23 +49,40 @@ def precision(name, device):
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
-def resident(images, device):
-    """The images in the device's own memory, if they take less than half of what is free there."""
+def resident(images: Images, device: torch.device) -> Images:
+    """The images in the device's own memory if they take less than half of what is free there, else as they are."""
     if device.type != "cuda" or not isinstance(images.source, torch.Tensor):
         return images
     return images.to(device) if images.source.nbytes < torch.cuda.mem_get_info(device)[0] / 2 else images
 
 
+@contextmanager
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Draw from ``seed`` inside the block; torch's generators of the CPU and of ``device`` are restored afterwards.
+
+    ``torch.manual_seed`` would also reseed all other devices, and nothing would restore those.
+    """
+    cuda = [device] if device is not None and device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(seed)
+        for card in cuda:
+            with torch.cuda.device(card):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
 class Stop:
+    """Whether a signal has asked the training to stop."""
+
     requested = False
 
 
 @contextmanager
-def stop_signals():
-    """Turn Ctrl-C, a kernel interrupt or SIGTERM into a request, heeded between two steps.
+def stop_signals() -> Iterator[Stop]:
+    """Turn Ctrl-C, a kernel interrupt or SIGTERM into a request that training reads between two steps.
 
-    A second signal interrupts at once. Off the main thread, where Python allows no handlers,
-    signals are left as they are.
+    A second signal interrupts at once. Outside the main thread, where Python allows no handlers, signals keep their
+    usual effect.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
