@@ -203,7 +203,15 @@ def _differences(found, expected, name, same_dtype=True):
         yield f"{name}: {_kind(found)}, expected {_kind(expected)}"
 
 
+def _equal(one, two):
+    """Whether two plain values are equal and of one type; False, not an error, if ``one`` is or holds a tensor."""
+    if isinstance(two, list):
+        return isinstance(one, list) and len(one) == len(two) and all(map(_equal, one, two))
+    return type(one) is type(two) and one == two
+
+
 def _path(name, key):
+    """The name of a part of a part."""
     return f"{name}.{key}" if name else str(key)
 
 
@@ -284,7 +292,7 @@ def check_same_run(state: dict[str, Any], config: Config, fingerprint: str) -> N
         raise ValueError(f"the settings in the last.pt of {config.save_dir!r} cannot be read ({error}). {remedy}") from error
     fixed = set(new) - (FREE - {"epochs"} if config.lr_schedule == "cosine" else FREE)
     differ = [f"{name} {old[name]} there, {new[name]} here" for name in sorted(fixed) if old[name] != new[name]]
-    if state["data"] != fingerprint:
+    if not _equal(state["data"], fingerprint):
         differ.append(f"data {str(state['data'])[:80]} there, {fingerprint} here")
     if differ:
         raise ValueError(f"{config.save_dir!r} holds a run with other settings ({'; '.join(differ)}). {remedy}")
@@ -300,9 +308,12 @@ def check_run_state(state: dict[str, Any], own: dict[str, Any], optimizer: torch
     if missing:
         lines = [f"{name}: missing" for name in missing]
     else:
-        same = ("model_state_dict", "discriminator_state_dict", "scaler_state_dict", "epoch", "step", "val_loss",
+        same = ("model_state_dict", "discriminator_state_dict", "epoch", "step", "val_loss",
                 "best_val_loss", "data", "seconds")
         lines = [line for name in same for line in _differences(state[name], own[name], name)]
+        lines += [f"{name}: expected a whole number" for name in ("epoch", "step") if type(state[name]) is not int]
+        if state["scaler_state_dict"] != {} and own["scaler_state_dict"] != {}:       # empty: not in 16 bits, here or there
+            lines += _differences(state["scaler_state_dict"], own["scaler_state_dict"], "scaler_state_dict")
         lines += _wrong_optimizer(state["optimizer_state_dict"], optimizer)
         lines += _wrong_scheduler(state["scheduler_state_dict"], own["scheduler_state_dict"])
         lines += _wrong_records(state, own)
@@ -320,7 +331,7 @@ def _wrong_optimizer(state, optimizer):
     groups = state.get("param_groups")
     if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
         return [f"{name}.param_groups: expected a list of dicts"]
-    if [group.get("params") for group in groups] != [group["params"] for group in own]:
+    if not _equal([group.get("params") for group in groups], [group["params"] for group in own]):
         return [f"{name}.param_groups: not the weights of this model"]
     lines = [f"{name}.param_groups: {key} {group.get(key)!r}, expected a number from 0" for group, mine in zip(groups, own)
              for key in ("lr", "initial_lr") if key in mine and not _is_rate(group.get(key))]
@@ -356,9 +367,9 @@ def _wrong_records(state, own):
     for name, tables in (("recent", state["recent"]), ("sums", [state["sums"]])):
         if not isinstance(tables, list) or not all(_is_terms(table, d) for table in tables):
             lines.append(f"{name}: not the terms of a loss")
-    if not lines:
+    if not lines and type(state["step"]) is int:
         epochs, each = len(history["epochs"].get("epoch", [])), own["history"]["steps_per_epoch"]
-        if state["epoch"] != epochs or not epochs * each <= state["step"] <= (epochs + 1) * each:
+        if not _equal(state["epoch"], epochs) or not epochs * each <= state["step"] <= (epochs + 1) * each:
             lines.append(f"step {state['step']}, epoch {state['epoch']}: do not fit {epochs} epochs of {each} steps")
         if len({frozenset(terms) for terms in [*state["recent"], *([state["sums"]] if state["sums"] else [])]}) > 1:
             lines.append("recent, sums: of different losses")
@@ -369,7 +380,9 @@ def _wrong_records(state, own):
 
 def _is_history(history, own):
     """Whether the fields are those of ``own``, a History: curves of numbers, all of one length, and uint8 pictures."""
-    if not isinstance(history, dict) or history.keys() != own.keys() or history["steps_per_epoch"] != own["steps_per_epoch"]:
+    if not isinstance(history, dict) or history.keys() != own.keys():
+        return False
+    if not _equal(history["steps_per_epoch"], own["steps_per_epoch"]):
         return False
     for table in (history["epochs"], history["steps"]):
         if not isinstance(table, dict) or not all(isinstance(curve, list) for curve in table.values()):
