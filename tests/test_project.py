@@ -133,6 +133,8 @@ def test_arrows_run_one_way():
             continue
         for module in imported(path):
             target = module.split(".")[0]
+            if target == "__version__":
+                continue
             assert WINGS.index(target) <= WINGS.index(wing), f"{path.relative_to(ROOT)} imports {module}"
 
 
