@@ -265,16 +265,38 @@ def fake_rows(objectives=("beta_vae",), mig=True):
             for o in objectives for b in (1.0, 4.0, 16.0) for s in range(3)]
 
 
+def test_runs_are_grouped_by_all_but_beta_and_seed():
+    groups = plots.group_runs(fake_rows(("beta_vae", "btcvae"))[::-1])
+    assert sorted(groups) == ["beta_vae", "btcvae"] and list(groups["btcvae"]) == [1.0, 4.0, 16.0]
+    assert sorted(row["seed"] for row in groups["btcvae"][4.0]) == [0, 1, 2]
+    longer = [{**row, "settings": row["settings"].replace("{", '{"epochs": 9, ')} for row in fake_rows()]
+    assert set(plots.group_runs(fake_rows() + longer)) == {"", "epochs 9"}
+    assert set(plots.group_runs(fake_rows() + longer + fake_rows(("btcvae",)))) == {"beta_vae", "beta_vae, epochs 9", "btcvae"}
+
+
 def test_the_figure_shows_every_run_and_the_median_over_seeds():
     figure = plots.tradeoff(fake_rows(("beta_vae", "btcvae")))
-    assert [ax.get_title() for ax in figure.axes] == ["rate: KL, nats", "distortion, nats", "MIG"]
-    median, points = figure.axes[0].lines[:2]
-    assert median.get_ydata() == pytest.approx([21.0, 6.0, 2.25]) and len(points.get_xdata()) == 9
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["objective beta_vae", "objective btcvae"]
+    plane, mig = figure.axes
+    median, dots = plane.lines[:2]
+    assert median.get_xydata() == pytest.approx(np.array([[21.0, 10.0], [6.0, 40.0], [2.25, 160.0]]))
+    assert len(dots.get_xdata()) == 9 and len(mig.lines[1].get_xdata()) == 9
+    assert mig.get_xscale() == "log" and [text.get_text() for text in mig.get_xticklabels()] == ["1", "4", "16"]
+    assert [text.get_text() for text in mig.get_legend().get_texts()] == ["beta_vae", "btcvae"]
+    assert [text.get_text() for text in plane.texts if text.get_color() == plots.COLOURS[0]] == ["1", "4", "16"]
+
+
+def test_lines_of_equal_elbo_join_equal_sums_of_rate_and_distortion():
+    plane = plots.tradeoff(fake_rows()).axes[0]
+    dashed = [line.get_xydata() for line in plane.lines if line.get_linestyle() == "--"]
+    levels = [ends.sum(1) for ends in dashed]
+    assert len(levels) >= 3 and all(one == pytest.approx(other) for one, other in levels)
+    named = [float(text.get_text().split()[1]) for text in plane.texts if "ELBO" in text.get_text()]
+    assert named == pytest.approx([-level[0] for level in levels])
 
 
 def test_the_figure_without_mig_and_without_rows():
-    assert len(plots.tradeoff(fake_rows(mig=False)).axes) == 2
+    assert len(plots.tradeoff(fake_rows(mig=False)).axes) == 1
+    assert plots.tradeoff([{**row, "beta": 0.0} for row in fake_rows()]).axes[1].get_xscale() == "linear"
     with pytest.raises(ValueError, match="holds no runs"):
         plots.tradeoff([])
     with pytest.raises(ValueError, match="holds no runs"):
