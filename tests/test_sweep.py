@@ -52,21 +52,25 @@ def counted(monkeypatch):
 # What a row says
 
 def test_a_row_has_the_settings_and_what_training_alone_finds(tmp_path):
-    rows = run_sweep(tmp_path / "t.csv", base=tiny(str(tmp_path / "runs")), dci=True)
+    rows = run_sweep(tmp_path / "t.csv", base=tiny(str(tmp_path / "runs")))
     assert [(row["beta"], row["seed"]) for row in rows] == [(1.0, 0), (1.0, 1), (4.0, 0), (4.0, 1)]
     assert len({row["key"] for row in rows}) == 4
     row = rows[2]
     assert row["loss"] == pytest.approx(row["reconstruction"] + 4 * row["kl"], rel=1e-6)
     assert row["seconds"] > 0 and row["images_per_second"] > 0 and row["epochs"] == 1
-    model = checkpoints.load_model(tmp_path / "runs" / row["key"] / "final_model.pt")
-    images, factors = render(Sprites(), 300, sweep.MEASURED_SEED)
-    scores = metrics.main_scores(*latents.encode(model, images), factors)
-    assert {name: row[name] for name in scores} == pytest.approx(scores) and len(scores) == 7
     state = checkpoints.load(tmp_path / "runs" / row["key"] / "final_model.pt")
     assert state["config"]["beta"] == 4.0 and state["val_loss"] == row["loss"]
     assert sweep.key_of(Config(**state["config"])) == row["key"]
     with open(tmp_path / "t.csv", newline="") as file:
         assert [r["key"] for r in csv.DictReader(file)] == [r["key"] for r in rows]
+
+
+def test_a_row_has_the_scores_of_new_images(tmp_path):
+    row, = run_sweep(tmp_path / "t.csv", {"beta": [0.1]}, tiny(str(tmp_path / "runs")), dci=True)
+    model = checkpoints.load_model(tmp_path / "runs" / row["key"] / "final_model.pt")
+    images, factors = render(Sprites(), 300, sweep.MEASURED_SEED)
+    scores = metrics.main_scores(*latents.encode(model, images), factors)
+    assert {name: row[name] for name in scores} == pytest.approx(scores) and len(scores) == 7
 
 
 def test_the_key_is_of_the_run_and_not_of_where_it_is_kept():
@@ -133,6 +137,7 @@ def test_a_finished_run_is_measured_without_its_training_data(tmp_path, counted,
     monkeypatch.setattr("bvae_helpers.training.run.checkpoints.check_same_run", lambda *args: pytest.fail("resumed"))
     again = run_sweep(tmp_path / "other.csv", {"beta": [2.0]}, base)
     assert again == rows and counted[2.0, 0] == 1
+    assert run_sweep(tmp_path / "more.csv", {"beta": [2.0, 3.0]}, base, train=False) == rows and counted.total() == 1
     stranger = checkpoints.load(tmp_path / "runs" / rows[0]["key"] / "final_model.pt")
     stranger["config"]["lr"] = 0.5
     checkpoints.save(stranger, tmp_path / "runs" / rows[0]["key"] / "final_model.pt")
@@ -309,6 +314,8 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
     command = ["sweep", "--preset", "sprites", "--beta", "1,4", "--seed", "0:2", "--num-images", "48", "--epochs", "1",
                "--batch-size", "16", "--hidden-dims", "4", "8", "--latent-dim", "3", "--log-dir", "none", "--device", "cpu",
                "--samples", "300", "--no-dci"]
+    main([*command, "--no-train"])
+    assert "0 runs in sweep.csv" in capsys.readouterr().out
     main(command)
     rows = table.read("sweep.csv")
     assert [(row["beta"], row["seed"]) for row in rows] == [(1.0, 0), (1.0, 1), (4.0, 0), (4.0, 1)]
