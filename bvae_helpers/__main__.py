@@ -1,4 +1,4 @@
-"""Command line: python -m bvae_helpers train | evaluate | traverse | sweep | tradeoff.
+"""Command line: python -m bvae_helpers train | evaluate | traverse | export | sweep | tradeoff.
 
 One flag for each setting of ``Config``. Each command imports what it needs, so that ``--help`` answers quickly.
 """
@@ -35,6 +35,10 @@ Measured on new draws where the factors are known, otherwise on the run's valida
 TRAVERSE = """Draw what each latent changes, as a PNG: originals, reconstructions, one row per latent.
 
   python -m bvae_helpers traverse btcvae --out traversal.png"""
+EXPORT = """Write the sliders of a model, or of several side by side, as one HTML file that needs no kernel and no network.
+
+  python -m bvae_helpers export btcvae --out latents.html
+  python -m bvae_helpers export btcvae vae"""
 SWEEP = """Train one run for every combination of settings and write a table of results.
 
 A setting may have several values: 1,2,4 or, for whole numbers, 0:5, which means 0 to 4. To resume a sweep that
@@ -59,7 +63,7 @@ class Parser(argparse.ArgumentParser):
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands; parsed arguments carry the command's function as ``run``."""
     parser = Parser(prog="python -m bvae_helpers", description="Train a beta-VAE, measure it, and draw what its latents do.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | evaluate | traverse | sweep | tradeoff")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="train | evaluate | traverse | export | sweep | tradeoff")
 
     train = _add_command(commands, "train", TRAIN, run_train, "[--preset NAME | --config FILE] [settings]")
     train.add_argument("--no-resume", action="store_true",
@@ -77,6 +81,10 @@ def make_parser() -> argparse.ArgumentParser:
     _add_model(traverse, images=1_000)
     traverse.add_argument("--out", default="traversal.png", metavar="FILE", help="picture to write (default %(default)s)")
     traverse.add_argument("--steps", type=int, default=9, metavar="K", help="images in a row (default %(default)s)")
+
+    export = _add_command(commands, "export", EXPORT, run_export, "MODEL [MODEL ...] [options]")
+    _add_model(export, images=1_000, nargs="+")
+    export.add_argument("--out", default="latents.html", metavar="FILE", help="page to write (default %(default)s)")
 
     sweep = _add_command(commands, "sweep", SWEEP, run_sweep, "[--preset NAME | --config FILE] [settings] [options]")
     sweep.add_argument("--table", default="sweep.csv", metavar="FILE", help="table of results (default %(default)s)")
@@ -106,9 +114,9 @@ def _add_command(commands, name, text, run, usage):
     return command
 
 
-def _add_model(command, images):
+def _add_model(command, images, **options):
     """The options that name a model and the images to try it on."""
-    command.add_argument("model", metavar="MODEL", help="a checkpoint file, or the name of a model that ships with the course, "
+    command.add_argument("model", metavar="MODEL", **options, help="a checkpoint file, or the name of a model that ships with the course, "
                                                         "such as btcvae (a wrong name lists all)")
     command.add_argument("--data-path", help="other data than the model was trained on: 'sprites', 'faces', a folder of "
                                              "pictures, a dSprites .npz or a 3D Shapes .h5")
@@ -282,7 +290,7 @@ def run_tradeoff(args):
     save_figure(plots.tradeoff(results.read(args.table)), args.out)
 
 
-# Evaluate and traverse
+# Evaluate, traverse and export
 
 def load_model(name: str, device: str | None):
     """The model of a checkpoint file, or a pretrained one, on the device."""
@@ -386,6 +394,16 @@ def run_traverse(args):
     images, data, factors = images_to_measure(args, model.config)
     plots.set_style()
     save_figure(plots.signature(model, images, factors, getattr(data, "factor_names", ()), args.steps), args.out)
+
+
+def run_export(args):
+    from .explorer import export
+
+    models = {name: load_model(name, args.device) for name in args.model}
+    first = next(iter(models.values()))
+    images, data, factors = images_to_measure(args, first.config)
+    export(models if len(models) > 1 else first, images, data, factors, args.out)
+    say(f"wrote {args.out}")
 
 
 # Output

@@ -161,6 +161,14 @@ def test_traverse_draws_a_picture(trained, folder, capsys):
     assert min(picture.size) > 200 and picture.getextrema() == (0, 255)
 
 
+def test_export_writes_a_page(trained, folder, capsys):
+    main(["export", trained, "--images", "64", "--out", "pages/one.html", "--device", "cpu"])
+    main(["export", "btcvae", "vae", "--images", "64", "--device", "cpu"])
+    assert "wrote pages/one.html" in capsys.readouterr().out
+    page = (folder / "latents.html").read_text(encoding="utf-8")
+    assert (folder / "pages" / "one.html").exists() and '"btcvae"' in page and '"vae"' in page
+
+
 @pytest.mark.parametrize("arguments, words", [
     (["train", "--beta", "-1"], "beta must be a number from 0"),
     (["train", "--lr", "fast"], "invalid float value: 'fast'"),
