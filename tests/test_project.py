@@ -318,7 +318,8 @@ def test_python_of_the_pages_runs(page, tmp_path, monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)     # on the CPU, whatever the machine has
     code = "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL))
-    for amount, less in (("epochs=50", "epochs=1"), ("10_000", "300"), ("seeds=(0, 1, 2)", "seeds=(0,), train=200, test=100, against=()")):
+    for amount, less in (("epochs=50", "epochs=1"), ("10_000", "300"),
+                         ("seeds=(0, 1, 2)", "seeds=(0,), train=200, test=100, against=()")):
         code = code.replace(amount, less)
     names = {}
     exec(code, names)
