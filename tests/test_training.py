@@ -19,8 +19,9 @@ from bvae_helpers.config import Config
 from bvae_helpers.data import Images
 from bvae_helpers.losses import OBJECTIVES
 from bvae_helpers.model import BetaVAE
-from bvae_helpers.training import fit
+from bvae_helpers.training import fit, train_step
 from bvae_helpers.training import loop as training
+from bvae_helpers.training import run as runs
 from bvae_helpers.training import system
 from bvae_helpers.training.history import History
 from bvae_helpers.training.run import Run
@@ -165,7 +166,7 @@ def test_gradient_clipping_bounds_the_step():
         run = Run(new_model(config), Images(small_pictures()), config, "cpu")
         run.optimizer = torch.optim.SGD(run.model.parameters(), lr=1.0)       # its step is the gradient itself
         before = [p.detach().clone() for p in run.model.parameters()]
-        training.train_step(run, small_pictures(8) / 255, 1.0)
+        train_step(run, small_pictures(8) / 255, 1.0)
         moved = [(p.detach() - b).flatten() for p, b in zip(run.model.parameters(), before)]
         norms[clip] = float(torch.cat(moved).norm())
     assert norms[0.01] == pytest.approx(0.01, rel=1e-3) and norms[0.0] > 1
@@ -225,6 +226,7 @@ sys.path[:0] = sys.argv[1:3]
 import conftest
 from bvae_helpers import checkpoints
 from bvae_helpers.training import loop as training
+from bvae_helpers.training import run as runs
 
 folder, calls, place = sys.argv[3], int(sys.argv[4]), sys.argv[5]
 config = conftest.small_config(folder, epochs=4, save_seconds=0.0, network="classic", objective=sys.argv[6],
@@ -233,7 +235,7 @@ config = conftest.small_config(folder, epochs=4, save_seconds=0.0, network="clas
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
-step, replace = training.train_step, os.replace
+step, replace = runs.train_step, os.replace
 
 def counted(*args):
     global calls
@@ -244,7 +246,7 @@ def counted(*args):
         os.replace = {"before a save": lambda *args: die(), "after a save": lambda *args: (replace(*args), die())}[place]
     return step(*args)
 
-training.train_step = counted
+runs.train_step = counted
 training.fit(conftest.new_model(config), conftest.small_pictures(), config, progress=False, device="cpu")
 """
 
@@ -399,14 +401,14 @@ def test_logs_go_on_in_their_folder_unless_log_dir_is_another(tmp_path, first, t
 
 def interrupt_at(monkeypatch, step, signals=signal.SIGINT):
     """Send a signal to this process in the ``step``-th step (from 1) of the next training."""
-    was = training.train_step
+    was = runs.train_step
 
     def interrupted(run, *args):
         if run.step == step - 1:
             os.kill(os.getpid(), signals)
         return was(run, *args)
 
-    monkeypatch.setattr(training, "train_step", interrupted)
+    monkeypatch.setattr(runs, "train_step", interrupted)
 
 
 def test_an_interrupted_run_says_what_was_kept(tmp_path, monkeypatch):
