@@ -3,8 +3,9 @@
 import errno
 import json
 import multiprocessing
+import os
 import pathlib
-import time
+import threading
 import warnings
 import zlib
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from bvae_helpers.data import cache as C
+from bvae_helpers.data import files
 from bvae_helpers.data.cache import Cache
 
 SHAPE = (1, 4, 4)
@@ -103,7 +105,7 @@ def test_a_note_that_cannot_be_read_is_no_cache(tmp_path, text):
     assert cache.load(0) is None
 
 
-def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path):
+def test_an_interrupted_build_is_resumed(tmp_path):
     cache, starts = make(tmp_path), []
     with pytest.raises(KeyboardInterrupt):
         cache.build(lambda start, bad: chunks(start, stop=21))
@@ -118,84 +120,82 @@ def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path):
     assert starts == [(21, {"9": "bad"})] and torch.equal(pixels, GOOD) and bad == {"9": "bad"}
 
 
-def test_an_interrupted_build_of_other_sources_is_not_gone_on_with(tmp_path):
+def test_an_interrupted_build_of_other_sources_is_not_resumed(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path).build(lambda start, bad: chunks(start, stop=21))
-    assert make(tmp_path, "b").resumable()["files"] == 0 and make(tmp_path).resumable()["files"] == 21
+    assert make(tmp_path, "b")._resumable()["files"] == 0 and make(tmp_path)._resumable()["files"] == 21
 
 
 @pytest.mark.parametrize("harm", [lambda part: part.write_bytes(bytes(len(part.read_bytes()))), lambda part: part.unlink(),
                                   lambda part: part.write_bytes(part.read_bytes()[:-1])])
-def test_a_damaged_interrupted_build_begins_anew(tmp_path, harm):
+def test_a_damaged_interrupted_build_starts_again(tmp_path, harm):
     cache = make(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         cache.build(lambda start, bad: chunks(start, stop=21))
     harm(cache.part)
-    assert cache.resumable()["files"] == 0
+    assert cache._resumable()["files"] == 0
     cache.build(chunks)
     assert torch.equal(cache.load(0)[0], GOOD)
 
 
-def die(folder):
-    """Build slowly, with a note after each chunk, until killed."""
-    C.SAVE_SECONDS = 0.0
+SPAWN = multiprocessing.get_context("spawn")
 
-    def slow(start, bad):
-        for chunk in chunks(start):
+
+def build_and_hang(folder, reached):
+    """Build three chunks, with a note after each, and wait to be killed."""
+    C.SAVE_SECONDS = -1.0
+
+    def three(start, bad):
+        for n, chunk in enumerate(chunks(start)):
+            if n == 3:
+                reached.set()
+                threading.Event().wait()
             yield chunk
-            time.sleep(0.05)
 
-    make(folder).build(slow)
+    make(folder).build(three)
 
 
-def test_kill_9_loses_little(tmp_path):
-    process = multiprocessing.get_context("spawn").Process(target=die, args=(tmp_path,))
+def test_kill_9_loses_no_noted_chunk(tmp_path):
+    reached = SPAWN.Event()
+    process = SPAWN.Process(target=build_and_hang, args=(tmp_path, reached))
     process.start()
-    wait_for(lambda: json.loads(make(tmp_path).part_note.read_text())["files"] >= 14)
+    assert reached.wait(120)
     process.kill()
     process.join()
     cache = make(tmp_path)
-    assert cache.load(0) is None and 14 <= cache.resumable()["files"] < 50
+    assert cache.load(0) is None and cache._resumable()["files"] == 21
     cache.build(chunks)
-    assert torch.equal(cache.load(0)[0], GOOD)
+    assert torch.equal(cache.load(0)[0], GOOD) and sorted(os.listdir(tmp_path)) == ["faces.json", "faces.u8"]
 
 
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if condition():
-                return
-        except (OSError, ValueError):
-            pass
-        time.sleep(0.01)
-    raise TimeoutError
-
-
-def take(folder, log):
-    """What ImageFolder does: lock, look, build if need be."""
+def take(folder, log, inside, waiting, first):
+    """What ImageFolder does: lock, look, build if need be. The first builds only when the second waits for the lock."""
+    if not first:
+        files.say = lambda text: waiting.set()
+        assert inside.wait(120)
     cache = make(folder)
     with cache.lock():
+        inside.set()
         if cache.load(0) is None:
             with open(log, "a") as file:
                 file.write("built\n")
-            time.sleep(0.5)
+            assert waiting.wait(120)
             cache.build(chunks)
     assert torch.equal(cache.load(0)[0], GOOD)
 
 
 def test_two_processes_at_once_build_once(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    two = [context.Process(target=take, args=(tmp_path, tmp_path / "log")) for _ in range(2)]
+    inside, waiting = SPAWN.Event(), SPAWN.Event()
+    two = [SPAWN.Process(target=take, args=(tmp_path, tmp_path / "log", inside, waiting, first)) for first in (True, False)]
     for process in two:
         process.start()
     for process in two:
-        process.join(60)
+        process.join(240)
     assert [process.exitcode for process in two] == [0, 0] and (tmp_path / "log").read_text() == "built\n"
 
 
 class FullDisk:
-    """A file on a disk that has room for so many bytes."""
+    """A file on a disk that has room for N bytes."""
 
     def __init__(self, file, room):
         self.file, self.room = file, room
@@ -211,8 +211,8 @@ class FullDisk:
 
 
 def test_the_disk_fills_up(tmp_path, monkeypatch):
-    cache, append = make(tmp_path), Cache.append
-    monkeypatch.setattr(Cache, "append", lambda self, file, *rest: append(self, FullDisk(file, 300), *rest))
+    cache, append = make(tmp_path), Cache._append
+    monkeypatch.setattr(Cache, "_append", lambda self, file, *rest: append(self, FullDisk(file, 300), *rest))
     with pytest.raises(OSError, match="no cache in .*the disk is full .*cache= .*BVAE_CACHE.*cache=False") as caught:
         cache.build(chunks)
     assert caught.value.errno == errno.ENOSPC and list(tmp_path.iterdir()) == [] and cache.load(0) is None
@@ -231,7 +231,7 @@ def test_a_real_full_disk():
         pytest.skip("needs /dev/full, which is Linux's")
     with open("/dev/full", "wb") as file:
         cache = make(pathlib.Path("/dev"))
-        with pytest.raises(OSError, match="the disk is full"), cache.explained():
+        with pytest.raises(OSError, match="the disk is full"), cache._explained():
             file.write(bytes(100_000))
             file.flush()
 
@@ -264,5 +264,5 @@ def test_checksums_run_over_pieces(tmp_path, monkeypatch):
     monkeypatch.setattr(C, "PIECE", 64)
     cache, whole = built(tmp_path), zlib.crc32(GOOD.numpy())
     with open(cache.pixels, "rb", buffering=0) as file:
-        assert C.checksum(file, GOOD.nbytes) == whole
+        assert C._checksum(file, GOOD.nbytes) == whole
     assert torch.equal(cache.load(1 << 30)[0], GOOD)

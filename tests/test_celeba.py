@@ -1,7 +1,7 @@
 """CelebA, wherever it lies: folder, zip, torchvision's layout, download; else drawn faces. And its lists."""
 
 import pathlib
-import time
+import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,8 +11,10 @@ import torch
 from PIL import Image
 
 from bvae_helpers.config import Config
-from bvae_helpers.data import as_images, celeba, load_data
-from bvae_helpers.data.celeba import CelebA, load_celeba, read_list, unpack
+from bvae_helpers.data import as_images, celeba, files, load_data, zips
+from bvae_helpers.data.celeba import CelebA, load_celeba
+from bvae_helpers.data.lists import read_list
+from bvae_helpers.data.zips import unpack
 
 NAMES = [f"{n:06d}.jpg" for n in range(1, 7)]
 
@@ -105,7 +107,12 @@ def test_attributes_stay_with_their_pictures(tmp_path):
 def test_pictures_without_a_line(tmp_path):
     folder = photographs(tmp_path / "img_align_celeba")
     (tmp_path / "list_attr_celeba.txt").write_text("\n".join(ATTRIBUTES.splitlines()[:-2]))
-    with pytest.warns(UserWarning, match=f"2 of 6 pictures have no line in .*list_attr_celeba.txt.* {NAMES[4]}.* left out"):
+    with pytest.warns(UserWarning, match=f"2 of 6 pictures have no line of their own in .*list_attr_celeba.txt.* {NAMES[4]}"):
+        faces = CelebA(folder, 8)
+    assert faces.described.tolist() == [True] * 4 + [False] * 2
+    assert faces.attributes[:4, 0].tolist() == [True, False] * 2 and not faces.attributes[4:].any()
+    (tmp_path / "list_attr_celeba.txt").write_text(ATTRIBUTES.replace("0000", "9999"))
+    with pytest.warns(UserWarning, match=r"6 of 6 pictures have no line .*the list is left out"):
         assert CelebA(folder, 8).attributes is None
 
 
@@ -134,8 +141,16 @@ def test_a_zip(tmp_path, place, given, capsys):
 
 
 def test_processes_that_start_at_once_unpack_once(tmp_path, monkeypatch):
-    archive, extract, calls = zipped(tmp_path / "pictures.zip", members(tmp_path, "")), celeba.extract, []
-    monkeypatch.setattr(celeba, "extract", lambda *args: (calls.append(args), time.sleep(0.1), extract(*args)))
+    archive, extract, calls = zipped(tmp_path / "pictures.zip", members(tmp_path, "")), zips._extract, []
+    waiting = threading.Semaphore(0)
+    monkeypatch.setattr(files, "say", lambda text: waiting.release())
+
+    def when_all_wait(*args):
+        calls.append(args)
+        assert all(waiting.acquire(timeout=120) for _ in range(3))
+        extract(*args)
+
+    monkeypatch.setattr(zips, "_extract", when_all_wait)
     with ThreadPoolExecutor(4) as pool:             # each opens the lock for itself, as processes do
         folders = list(pool.map(unpack, [archive] * 4))
     assert len(calls) == 1 and len(set(folders)) == 1 and len(list(folders[0].glob("*.jpg"))) == 6
@@ -178,7 +193,7 @@ def test_a_zip_with_a_flipped_bit(tmp_path):
     data = bytearray(archive.read_bytes())
     data[200] ^= 1
     archive.write_bytes(data)
-    with pytest.raises(ValueError, match="cannot be unpacked .*CRC"):
+    with pytest.raises(ValueError, match="cannot be unpacked: its member 'img_align_celeba/00000..jpg' .*CRC"):
         unpack(archive)
     assert {p.suffix for p in (tmp_path / "cache").glob("*")} <= {".lock"}
 
@@ -189,7 +204,7 @@ def test_other_zips(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="nowhere.zip"):
         unpack(tmp_path / "nowhere.zip")
     archive = zipped(tmp_path / "large.zip", members(tmp_path))
-    monkeypatch.setattr(celeba.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 100}))
+    monkeypatch.setattr(zips.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 100}))
     with pytest.raises(OSError, match="no room to unpack .*large.zip.*BVAE_CACHE"):
         unpack(archive)
     assert {p.suffix for p in (tmp_path / "cache").glob("*")} <= {".lock"}

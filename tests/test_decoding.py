@@ -53,7 +53,7 @@ def test_jpegs_look_as_pil_shows_them(mode, in_channels, size):
 def test_without_torchvisions_decoder_pil_does_it_all(monkeypatch):
     data = saved(noise(50, 44), "JPEG")
     fast = image(data)
-    monkeypatch.setattr(decoding, "decode_jpeg", None)
+    monkeypatch.setattr(decoding, "_decode_jpeg", None)
     slow = image(data)
     assert (fast.float() - slow.float()).abs().max() < 8 and fast.float().std() > 10
 
@@ -76,7 +76,8 @@ def test_sixteen_bits(format):
     assert (seen[0].int() - torch.from_numpy((values // 256).astype(np.int32))).abs().max() <= 1
 
 
-@pytest.mark.parametrize("values, said", [(np.full((9, 9), 70_000, np.int32), "32 bits"),
+@pytest.mark.parametrize("values, said", [(np.full((9, 9), 70_000, np.int32), "from 70,000 to 70,000, beyond 0 to 65,535"),
+                                          (np.full((9, 9), -1000, np.int32), "from -1,000 to -1,000"),
                                           (np.zeros((9, 9), np.float32), "floats")])
 def test_pixels_of_unknown_range(values, said):
     with pytest.raises(ValueError, match=said):
@@ -134,8 +135,12 @@ def test_crop(size):
 
 def test_large_jpegs_are_decoded_at_a_fraction(monkeypatch):
     asked = []
-    monkeypatch.setattr(decoding, "flatten", lambda picture, c: asked.append(picture.size) or torch.zeros(c, *picture.size[::-1],
-                                                                                                          dtype=torch.uint8))
+
+    def flatten(picture, in_channels, white):
+        asked.append(picture.size)
+        return torch.zeros(in_channels, *picture.size[::-1], dtype=torch.uint8)
+
+    monkeypatch.setattr(decoding, "_flatten", flatten)
     decode(saved(Image.new("RGB", (1600, 1200)), "JPEG"), 64)
     decode(saved(Image.new("RGB", (1600, 1200)), "JPEG"), 64, crop=300)
     assert asked == [(400, 300), (1600, 1200)]               # never less than 3 times 64 of what is kept
@@ -166,7 +171,7 @@ BAD = {
     "half a PNG": (saved(noise(), "PNG")[:-2000], "truncated|broken"),
     "bomb": (bomb(12_000, 12_000), "12,000 x 12,000 pixels"),
     "larger bomb": (bomb(60_000, 60_000), "decompression bomb"),
-    "JPEG bomb": (jpeg_bomb(65_000, 65_000), "decompression bomb"),
+    "JPEG bomb": (jpeg_bomb(65_000, 65_000), "65,000 x 65,000 pixels"),
     "PDF": (b"%PDF-1.4 nothing more", "no picture"),
 }
 
@@ -175,10 +180,9 @@ BAD = {
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_what_is_no_picture(name):
     data, said = BAD[name]
-    with pytest.raises(Exception, match=f"(?i){said}") as caught:
+    with pytest.raises((ValueError, OSError), match=f"(?i){said}") as caught:
         decode(data, 16)
     assert "\n" not in str(caught.value) and "0x" not in str(caught.value)       # words for a user
-    assert isinstance(caught.value, (ValueError, OSError, Image.DecompressionBombError))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -191,11 +195,11 @@ def test_any_bytes_are_decoded_or_refused():
         for at in rng.integers(0, min(len(data), 600), 5):
             data[at] = rng.integers(0, 256)
         try:
-            assert image(bytes(data)).shape == (3, 16, 16)
-        except (AssertionError, MemoryError):
-            raise
-        except Exception:
+            seen = image(bytes(data))
+        except (ValueError, OSError):
             refused += 1
+        else:
+            assert seen.shape == (3, 16, 16) and seen.dtype == torch.uint8
     assert 0 < refused < 200
 
 

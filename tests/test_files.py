@@ -1,5 +1,6 @@
 """Files are replaced whole or not at all, and a killed process leaves nothing behind for ever."""
 
+import io
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import pytest
 
 from bvae_helpers.data import files
-from bvae_helpers.data.files import first_line, write_whole
+from bvae_helpers.data.files import cpus, first_line, printable, say, write_whole
 
 
 def test_the_new_file_or_the_old_one(tmp_path):
@@ -54,3 +55,27 @@ def test_parts_of_killed_processes_are_removed_and_those_of_living_ones_kept(tmp
 def test_first_line():
     assert first_line(ValueError("\n one\ntwo")) == "one"
     assert first_line(KeyboardInterrupt()) == "KeyboardInterrupt"
+
+
+def test_cpus_of_this_process_not_of_the_machine(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5}, raising=False)
+    assert cpus() == 2
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert cpus() == 64
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert cpus() == 1
+
+
+def test_names_in_a_terminal():
+    """Nothing in a name moves the cursor, sets a title or turns the text round; letters of any script stay."""
+    assert printable("Zoë 猫.png") == "Zoë 猫.png"
+    assert printable("a\x1b[2J\x07\u202egnp.exe\n\udcff") == r"a\x1b[2J\x07\u202egnp.exe\n\udcff"
+
+
+def test_a_line_on_a_terminal_of_ascii(monkeypatch):
+    for encoding, shown in (("ascii", b"caf\\xe9 \\u2026\n"), ("utf-8", "café …\n".encode())):
+        terminal = io.TextIOWrapper(io.BytesIO(), encoding)
+        monkeypatch.setattr(sys, "stdout", terminal)
+        say("café …")
+        assert terminal.buffer.getvalue() == shown

@@ -1,5 +1,6 @@
 """Folders of pictures: found, decoded once, cut square; broken ones named; the cache follows the files."""
 
+import math
 import multiprocessing
 import os
 import pathlib
@@ -8,12 +9,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
 
 import numpy as np
 import pytest
 import torch
-from conftest import curves, new_model, small_config
+from conftest import curves, new_model, same_state, small_config
 from PIL import Image
 
 from bvae_helpers.config import Config
@@ -194,27 +196,56 @@ def test_of_many_failures_the_first_ten_are_named(tmp_path):
     assert "bad10" not in str(said[0].message)
 
 
-def test_hopeless_folders_are_given_up_early(tmp_path, decoding_counted):
+@pytest.mark.parametrize("cpus", [1, 16])
+def test_hopeless_folders_are_given_up_early(tmp_path, decoding_counted, monkeypatch, cpus):
+    """Half of 1,000 files are 125 chunks of 4; when the error comes, at most 33 more have been submitted."""
+    monkeypatch.setattr(I, "CHUNK_BYTES", 3 * 8 * 8 * 4)
+    monkeypatch.setattr(I, "cpus", lambda: cpus)
     for n in range(1000):
         (tmp_path / f"{n:04d}.png").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="of 1000 pictures could not be read"):
         ImageFolder(tmp_path, 8)
-    assert len(decoding_counted) < 1000
+    assert 500 < len(decoding_counted) <= 4 * (126 + 2 * cpus + 1)
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 16])
+def test_what_is_queued_is_cancelled(monkeypatch, cpus):
+    """The caller stops after the first result: what runs is finished, what waits is not begun."""
+    monkeypatch.setattr(I, "cpus", lambda: cpus)
+    begun, gate = [], threading.Event()
+
+    class Pool(I.ThreadPoolExecutor):
+        def shutdown(self, wait=True, **options):
+            super().shutdown(wait=False, **options)
+            gate.set()                           # only now may what runs come to its end
+            super().shutdown(wait=True)
+
+    def work(item):
+        begun.append(item)
+        if item:
+            gate.wait(60)
+        return item
+
+    monkeypatch.setattr(I, "ThreadPoolExecutor", Pool)
+    results = I.in_order(work, range(1000))
+    assert next(results) == 0
+    results.close()
+    assert len(begun) <= cpus + 1                # of the 2 * cpus + 1 that were submitted
 
 
 def test_failures_before_an_interruption_count(tmp_path, monkeypatch):
     for n in range(100):
         (tmp_path / f"{n:04d}.png").write_bytes(b"nothing")
     gallery(tmp_path / "good", 90)
-    decode_chunk = ImageFolder.decode_chunk
+    decode_chunk = ImageFolder._decode_chunk
 
-    def stop(self, chunk):
+    def stop(self, chunk, white):
         if "0064.png" in (found.name for found in chunk):
             raise KeyboardInterrupt
-        return decode_chunk(self, chunk)
+        return decode_chunk(self, chunk, white)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(ImageFolder, "decode_chunk", stop)
+        patch.setattr(ImageFolder, "_decode_chunk", stop)
         ImageFolder(tmp_path, 8)
     with pytest.raises(ValueError, match=r"(9[6-9]|100) of 190 pictures could not be read"):
         ImageFolder(tmp_path, 8)
@@ -300,7 +331,7 @@ def test_folders_of_the_same_name_do_not_meet(tmp_path):
     assert values == [0, 1, 0, 1]
 
 
-def test_a_corrupted_cache_is_built_anew(tmp_path):
+def test_a_corrupted_cache_is_built_again(tmp_path):
     pictures, cache = gallery(tmp_path / "pictures"), tmp_path / "cache"
     whole = ImageFolder(pictures, 8, cache=cache).pixels
     file, = cache.glob("*.u8")
@@ -311,15 +342,38 @@ def test_a_corrupted_cache_is_built_anew(tmp_path):
 
 
 def test_a_disk_that_fills_up(tmp_path, monkeypatch):
+    """Images within the budget stay in memory; more have nowhere to go."""
     pictures, cache = gallery(tmp_path / "pictures"), tmp_path / "cache"
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="the disk is full.*BVAE_CACHE.*cache=False"):
-        patch.setattr(Cache, "append", lambda *rest: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-        ImageFolder(pictures, 8, cache=cache)
+    with monkeypatch.context() as patch:
+        patch.setattr(Cache, "_append", lambda *rest: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(OSError, match="the disk is full.*BVAE_CACHE.*cache=False"):
+            ImageFolder(pictures, 8, cache=cache, budget=6 * 192 - 1)
+        with pytest.warns(UserWarning, match="the disk is full.*BVAE_CACHE.*decoded into memory"):
+            kept = ImageFolder(pictures, 8, cache=cache, budget=6 * 192)
     assert not list(cache.glob("*.u8")) and not list(cache.glob("*.json"))
-    assert len(ImageFolder(pictures, 8, cache=False)) == len(ImageFolder(pictures, 8, cache=cache)) == 6
+    assert torch.equal(kept.pixels, ImageFolder(pictures, 8, cache=cache).pixels)
 
 
-def test_interrupted_and_gone_on_with(tmp_path, monkeypatch):
+def test_a_cache_folder_that_cannot_be_written(tmp_path):
+    pictures = gallery(tmp_path / "pictures")
+    (tmp_path / "file").write_text("no folder")
+    with pytest.warns(UserWarning, match="no cache in .*cannot be written .*decoded into memory") as said:
+        assert len(ImageFolder(pictures, 8, cache=tmp_path / "file" / "cache")) == 6
+    assert len(said) == 1 and "Errno" not in str(said[0].message)
+
+
+def test_no_home_folder(tmp_path, monkeypatch):
+    """A container with a user that no list knows, and without HOME: BVAE_CACHE decides; without it, memory is the cache."""
+    pictures = gallery(tmp_path / "pictures")
+    monkeypatch.setattr(pathlib.Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    assert len(ImageFolder(pictures, 8)) == 6                # the tests set BVAE_CACHE
+    monkeypatch.delenv("BVAE_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    with pytest.warns(UserWarning, match="no home folder .*BVAE_CACHE.*decoded into memory"):
+        assert len(ImageFolder(pictures, 8)) == 6
+
+
+def test_interrupted_and_resumed(tmp_path, monkeypatch):
     gallery(tmp_path, 20)
     monkeypatch.setattr(I, "CHUNK_BYTES", 3 * 8 * 8 * 4)          # four pictures at a time
     seen, decode = [], I.decode
@@ -332,7 +386,7 @@ def test_interrupted_and_gone_on_with(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(I, "decode", interrupted)
-        patch.setattr(I.os, "cpu_count", lambda: 1)
+        patch.setattr(I, "cpus", lambda: 1)
         ImageFolder(tmp_path, 8)
     again = []
     monkeypatch.setattr(I, "decode", lambda data, **settings: again.append(data) or decode(data, **settings))
@@ -369,7 +423,10 @@ def test_pictures_may_be_read_only(tmp_path):
 
 MEMORY = """
 import ctypes, sys
+from bvae_helpers.data import folder as I
 from bvae_helpers.data.folder import ImageFolder
+
+I.cpus = lambda: 2                                                  # each one more holds a few images more
 
 def anonymous():
     trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda keep: None)
@@ -423,7 +480,8 @@ def test_fit_takes_a_folder(tmp_path, budget):
     folder = ImageFolder(tmp_path / "pictures", 16, 1, budget=budget)
     images = as_images(folder, 30)
     assert len(images) == 30 and torch.equal(images.take(torch.tensor([3])), folder.pixels[[3]])
-    histories = [fit(new_model(config), data, config, progress=False) for data in (folder, folder.pixels.clone())]
+    histories = [fit(new_model(config), data, config, progress=False, device="cpu")
+                 for data in (folder, folder.pixels.clone())]
     assert curves(histories[0]) == curves(histories[1])
     loaded = load_data(config.replace(data_path=tmp_path / "pictures"))
     assert loaded.shape == (40, 1, 16, 16) and torch.equal(loaded.pixels, folder.pixels)
@@ -440,8 +498,10 @@ def test_larger_pictures_train(tmp_path):
         paint(tmp_path / f"{n}.jpg", (50 * n, 0, 0), (160, 140))
     config = Config(data_path=tmp_path, img_size=128, hidden_dims=[4, 8, 8, 8], latent_dim=4, batch_size=2, epochs=1, crop=100,
                     flip=True, save_dir=None, log_dir=None)
-    history = fit(new_model(config), load_data(config), config, progress=False)
-    assert len(history) == 1 and history["train_loss"][0] > 0
+    model = new_model(config)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    history = fit(model, load_data(config), config, progress=False, device="cpu")
+    assert len(history) == 1 and math.isfinite(history["train_loss"][0]) and not same_state(before, model.state_dict())
 
 
 def test_half_are_mirrored():
@@ -451,14 +511,14 @@ def test_half_are_mirrored():
     assert (same ^ turned).all() and 150 < turned.sum() < 250 and torch.equal(x, before)
 
 
-def test_flip_is_part_of_a_run_that_goes_on(tmp_path):
+def test_flip_is_part_of_a_resumed_run(tmp_path):
     config = small_config(tmp_path, flip=True)
     pictures = torch.randint(0, 256, (40, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    whole = fit(new_model(config), pictures, config.replace(save_dir=None), progress=False)
-    fit(new_model(config), pictures, config, progress=False, stop_after=3)
-    assert curves(fit(new_model(config), pictures, config, progress=False)) == curves(whole)
+    whole = fit(new_model(config), pictures, config.replace(save_dir=None), progress=False, device="cpu")
+    fit(new_model(config), pictures, config, progress=False, device="cpu", stop_after=3)
+    assert curves(fit(new_model(config), pictures, config, progress=False, device="cpu")) == curves(whole)
     plain = config.replace(save_dir=None, flip=False)
-    assert curves(fit(new_model(plain), pictures, plain, progress=False)) != curves(whole)
+    assert curves(fit(new_model(plain), pictures, plain, progress=False, device="cpu")) != curves(whole)
 
 
 def test_photographs(shared_file):

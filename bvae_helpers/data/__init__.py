@@ -19,7 +19,8 @@ from .batches import (
     to_uint8,
 )
 from .cache import Cache
-from .celeba import CelebA, load_celeba, unpack
+from .celeba import CelebA, load_celeba
 from .faces import CartoonFaces
 from .folder import ImageFolder
 from .sprites import Sprites, check_factors
+from .zips import unpack

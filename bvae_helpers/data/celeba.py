@@ -1,22 +1,22 @@
 """CelebA (Liu et al. 2015, "Deep Learning Face Attributes in the Wild"): 202,599 faces, 178 x 218, 40 attributes.
 
-``load_celeba`` takes it as it lies there: the folder of the classic tutorial, a zip, torchvision's layout.
+``load_celeba`` takes it in any of its usual layouts: the folder of the classic tutorial, a zip, torchvision's folders.
 """
 
-import hashlib
 import os
 import pathlib
-import shutil
 import warnings
-import zipfile
-import zlib
+from collections import Counter
 
 import torch
 import torchvision
 
-from .cache import cache_folder
-from .files import first_line, locked
-from .folder import SUFFIXES, ImageFolder
+from .files import first_line, printable, say
+from .folder import ImageFolder, has_pictures
+from .lists import key_of, read_list
+from .zips import unpack
+
+__all__ = ["CelebA", "load_celeba"]
 
 FOLDER = "img_align_celeba"
 PAGE = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
@@ -24,154 +24,132 @@ DRIVE = pathlib.Path("/content/drive/MyDrive")          # where Colab mounts Goo
 
 
 class CelebA(ImageFolder):
-    """An ``ImageFolder`` with what CelebA's lists say of its pictures.
+    """An ``ImageFolder`` with the attributes and the official split of its pictures, from the lists beside it.
 
-    ``attributes``: bool (N, 40), their names in ``attribute_names``; ``partition``: long (N,), the
-    official 0 train, 1 validation, 2 test. None, and (), where there is no list beside the folder.
-    ``crop`` is 148 by default, as usual: the face fills the square.
+    ``attributes`` is bool (N, 40), in columns named by ``attribute_names``: True for 1, False for -1 or 0.
+    ``partition`` is long (N,): 0 train, 1 validation, 2 test. Each is None, and the names (), without a list. Lists are
+    matched by the pictures' names without suffix. ``described`` is bool (N,): False for pictures without a line in the
+    list of attributes, which a warning counts; their attributes are False, their partition -1.
+    ``crop`` is 148 by default, as usual for CelebA: the face fills the square. Raises ValueError for a damaged list,
+    besides the errors of ``ImageFolder``.
     """
 
-    def __init__(self, path, img_size=64, in_channels=3, crop=148, num_images=None, **options):
+    def __init__(self, path: str | os.PathLike, img_size: int = 64, in_channels: int = 3, crop: int | None = 148,
+                 num_images: int | None = None, **options) -> None:
         super().__init__(path, img_size, in_channels, crop, num_images, **options)
-        self.attribute_names, values = self.listed("list_attr_celeba")
-        self.attributes = None if values is None else values > 0              # in the files -1 (or 0) and 1
-        _, values = self.listed("list_eval_partition")
+        self.attribute_names, values, self.described = self._listed("list_attr_celeba", {-1, 0, 1})
+        self.attributes = None if values is None else values > 0
+        _, values, _ = self._listed("list_eval_partition", {0, 1, 2})
         self.partition = None if values is None else values[:, 0]
 
-    def listed(self, name):
-        """A list's column names, and its values for the pictures (N, columns); (), None where it is not there."""
-        folder = self.path.resolve()
-        places = [base / inside for base in (folder, *list(folder.parents)[:2]) for inside in ("", "Anno", "Eval")]
-        file = next((p / (name + end) for p in places for end in (".txt", ".csv") if (p / (name + end)).is_file()), None)
+    def _listed(self, name: str, allowed: set[int]) -> tuple[tuple[str, ...], torch.Tensor | None, torch.Tensor]:
+        """A list's column names, its values (N, columns) for the pictures, and which of them (N,) it describes.
+
+        The values are None if there is no such list, or if it describes none of the pictures.
+        """
+        file = self._find_list(name)
         if file is None:
-            return (), None
-        header, rows = read_list(file)
-        keys = [os.path.basename(n) for n in self.names]
-        lacking = [key for key in keys if key not in rows]
-        if lacking:
-            warnings.warn(f"{len(lacking)} of {len(keys)} pictures have no line in {str(file)!r} (the first: {lacking[0]}): "
-                          "the list is left out", stacklevel=3)
-            return (), None
-        return header, torch.tensor([rows[key] for key in keys])
+            return (), None, torch.zeros(len(self.names), dtype=torch.bool)
+        columns, rows = read_list(file)
+        lines = self._lines(rows)
+        described = torch.tensor([line is not None for line in lines], dtype=torch.bool)
+        if not described.all():
+            self._warn_of_missing(file, described)
+        if not described.any():
+            return (), None, described
+        nothing = [-1] * len(next(iter(rows.values())))
+        values = torch.tensor([nothing if line is None else rows[line] for line in lines])
+        unknown = set(values[described].unique().tolist()) - allowed
+        if unknown:
+            raise ValueError(f"{str(file)!r} holds the value {unknown.pop()}: its values must be in {sorted(allowed)}")
+        return columns, values, described
+
+    def _find_list(self, name: str) -> pathlib.Path | None:
+        """The list's file: beside the pictures, or one or two folders above them; alone, or in Anno or Eval."""
+        folder = self.path.resolve()
+        for base in (folder, *list(folder.parents)[:2]):
+            for inside in ("", "Anno", "Eval"):
+                for suffix in (".txt", ".csv"):
+                    file = base / inside / (name + suffix)
+                    if file.is_file():
+                        return file
+        return None
+
+    def _lines(self, rows: dict[str, list[int]]) -> list[str | None]:
+        """The key in ``rows`` of each picture: its path, or its name if no other has that; None without a line."""
+        paths = [key_of(name) for name in self.names]
+        count = Counter(os.path.basename(path) for path in paths)
+        lines = []
+        for path in paths:
+            alone = os.path.basename(path)
+            if path in rows:
+                lines.append(path)
+            else:
+                lines.append(alone if alone in rows and count[alone] == 1 else None)
+        return lines
+
+    def _warn_of_missing(self, file: pathlib.Path, described: torch.Tensor) -> None:
+        """Warn that a list does not describe all pictures."""
+        missing = [name for name, found in zip(self.names, described.tolist()) if not found]
+        what = "the list is left out" if len(missing) == len(self.names) else "'described' tells them from the others"
+        warnings.warn(f"{len(missing)} of {len(self.names)} pictures have no line of their own in {str(file)!r} "
+                      f"(the first: {printable(missing[0])}): {what}", stacklevel=4)
 
 
-def read_list(file):
-    """One of CelebA's lists, as .txt or as Kaggle's .csv -> (column names, {picture: [whole numbers]}).
+def load_celeba(path: str | os.PathLike = f"./CelebA/{FOLDER}", img_size: int = 64, in_channels: int = 3,
+                crop: int | None = 148, num_images: int | None = None, *, download: bool = False, **options):
+    """Load CelebA from the first place that has it, else drawn faces; each step prints what it found.
 
-    Raises ValueError, with the line, for one that is not as long as the others, or holds no number.
-    """
-    header, rows, columns = (), {}, None
-    for n, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        words = line.replace(",", " ").split()
-        if words and os.path.splitext(words[0])[1].lower() in SUFFIXES:
-            columns = columns or len(words)
-            try:
-                rows[words[0]] = [int(word) for word in words[1:]]
-            except ValueError:
-                columns = 0
-            if len(words) != columns:
-                raise ValueError(f"line {n} of {str(file)!r} is damaged: {line[:80]!r}")
-        elif len(words) > 1:
-            header = tuple(word for word in words if word != "image_id")
-    return header, rows
-
-
-def load_celeba(path=f"./CelebA/{FOLDER}", img_size=64, in_channels=3, crop=148, num_images=None, *, download=False, **options):
-    """CelebA from wherever it can be had, else drawn faces; says at each step what it found.
-
-    In this order: the folder ``path`` (or torchvision's or the tutorial's layout in it), a zip of it
-    beside it or on a mounted Drive, with ``download=True`` torchvision's download, and last
-    ``CartoonFaces``, drawn by our own code -> ``CelebA`` or ``CartoonFaces``. ``options`` go to ``ImageFolder``.
+    The places: the folder ``path`` (or torchvision's or the tutorial's layout in it), a zip of it beside it or on a
+    mounted Drive, with ``download=True`` torchvision's download. The last resort is ``CartoonFaces``, drawn by our own
+    code. Returns ``CelebA`` or ``CartoonFaces``; ``options`` go to ``ImageFolder``.
     """
     path = pathlib.Path(path).expanduser()
-    folder = find_folder(path)
-    print(f"photographs: {folder}" if folder else f"no photographs in {str(path)!r}")
+    folder = _find_folder(path)
+    say(f"photographs: {printable(folder)}" if folder else f"no photographs in {str(path)!r}")
     if folder is None:
-        folder = from_zip(path)
+        folder = _from_zip(path)
     if folder is None and download:
-        folder = downloaded(path)
+        folder = _downloaded(path)
     elif folder is None:
-        print("no download: download=True would fetch 1.4 GB from Google Drive")
+        say("no download: download=True would fetch 1.4 GB from Google Drive")
     if folder is not None:
         return CelebA(folder, img_size, in_channels, crop, num_images, **options)
     from .faces import CartoonFaces  # only now: it is the last resort
-    print("drawn faces instead, with known causes: they need no file")
+    say("drawn faces instead, with known causes: they need no file")
     return CartoonFaces(img_size=img_size)
 
 
-def find_folder(path):
-    """The folder with CelebA's pictures: in torchvision's root, in the tutorial's, or the folder itself; else None."""
+def _find_folder(path: pathlib.Path) -> pathlib.Path | None:
+    """The folder of CelebA's pictures: in torchvision's root, in the tutorial's, or ``path`` itself."""
     places = (path / "celeba" / FOLDER, path / FOLDER, path, path.parent / "celeba" / FOLDER)
-    return next((p for p in places if p.is_dir() and any(f.suffix.lower() in SUFFIXES for f in p.rglob("*"))), None)
+    return next((place for place in places if place.is_dir() and has_pictures(place)), None)
 
 
-def from_zip(path):
-    """The pictures of a zip at ``path``, beside it, in it or on a mounted Drive, unpacked; None without one."""
-    places = [path] if path.suffix == ".zip" else [
-        folder / f"{FOLDER}.zip" for folder in (path.parent, path, path / "celeba", DRIVE, DRIVE / "CelebA")]
+def _from_zip(path: pathlib.Path) -> pathlib.Path | None:
+    """The unpacked pictures of a zip at ``path``, beside it, in it or on a mounted Drive; None without one."""
+    if path.suffix.lower() == ".zip":
+        places = [path]
+    else:
+        places = [folder / f"{FOLDER}.zip" for folder in (path.parent, path, path / "celeba", DRIVE, DRIVE / "CelebA")]
     for archive in places:
         if archive.is_file():
-            print(f"a zip: {archive}, {archive.stat().st_size / 1e9:.2f} GB")
+            say(f"a zip: {printable(archive)}, {archive.stat().st_size / 1e9:.2f} GB")
             return unpack(archive)
-    print(f"no zip at {', '.join(map(str, places))}")
+    say(f"no zip at {', '.join(printable(place) for place in places)}")
     return None
 
 
-def unpack(archive):
-    """The pictures and lists of a zip, unpacked once into the cache folder -> the folder they are in.
-
-    Raises ValueError for a file that is no whole zip, or whose members would land elsewhere (zip-slip);
-    FileNotFoundError for one without pictures; OSError when the disk has no room.
-    """
-    archive = pathlib.Path(archive).expanduser().resolve()
-    info = archive.stat()
-    key = hashlib.sha256(f"{archive} {info.st_size} {info.st_mtime_ns}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    target = cache_folder() / f"{archive.stem}-{key}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with locked(open(f"{target}.lock", "w"), "another process is unpacking it: waiting"):
-        if not target.is_dir():
-            extract(archive, target)
-    return target
-
-
-def extract(archive, target):
-    """Unpack a zip into a folder that is there in whole or not at all."""
-    partial = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        with zipfile.ZipFile(archive) as file:
-            members = [m for m in file.infolist() if os.path.splitext(m.filename)[1].lower() in SUFFIXES | {".txt", ".csv"}]
-            check_members(members, archive)
-            partial.mkdir()
-            if sum(m.file_size for m in members) > shutil.disk_usage(partial).free:
-                raise OSError(f"no room to unpack {str(archive)!r}: {sum(m.file_size for m in members) / 1e9:.2f} GB, into "
-                              f"{str(target.parent)!r}; set BVAE_CACHE to a folder with room")
-            file.extractall(partial, members)
-        os.rename(partial, target)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:      # RuntimeError: a password, a method unknown
-        raise ValueError(f"{str(archive)!r} cannot be unpacked ({error}): was it uploaded or downloaded in full?") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def check_members(members, archive):
-    """Raise ValueError for a member that would be written outside the folder, FileNotFoundError where none is a picture."""
-    for member in members:
-        parts = member.filename.replace("\\", "/").split("/")
-        if ".." in parts or parts[0] == "" or ":" in parts[0]:
-            raise ValueError(f"{str(archive)!r} is not to be trusted: its member {member.filename!r} would be written elsewhere")
-    if not any(os.path.splitext(m.filename)[1].lower() in SUFFIXES for m in members):
-        raise FileNotFoundError(f"no pictures in {str(archive)!r}")
-
-
-def downloaded(path):
-    """torchvision's download into the folder above ``path`` -> the folder of pictures; None, with the reason, if it fails."""
+def _downloaded(path: pathlib.Path) -> pathlib.Path | None:
+    """Let torchvision download into the folder above ``path`` -> the folder of pictures; None if it fails."""
     root = path.parent if path.name == FOLDER else path
-    print(f"downloading CelebA (1.4 GB) from Google Drive into {root}")
+    say(f"downloading CelebA (1.4 GB) from Google Drive into {printable(root)}")
     try:
         torchvision.datasets.CelebA(str(root), split="all", download=True)
-    except Exception as error:                # of its own, of gdown, of the network
-        print(f"the download failed ({first_line(error)}).\n"
-              "Google Drive allows each file only so many downloads a day, for everybody together, and CelebA's are often used "
-              f"up. Try again tomorrow, or fetch {FOLDER}.zip by hand from {PAGE} and put it into {root}.")
+    except Exception as error:                # of torchvision, of gdown, of the network
+        say(f"the download failed ({printable(first_line(error))}).\n"
+            "Google Drive allows each file a number of downloads a day, for everybody together, and CelebA's are often "
+            f"used up. Try again tomorrow, or fetch {FOLDER}.zip by hand from {PAGE} and put it into "
+            f"{printable(root)}.")
         return None
-    return find_folder(root)
+    return _find_folder(root)

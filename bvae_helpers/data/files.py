@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO
@@ -11,7 +12,7 @@ try:
 except ImportError:     # Windows has no flock: there, start one process at a time on a cache or a table
     fcntl = None
 
-__all__ = ["first_line", "locked", "write_whole"]
+__all__ = ["cpus", "first_line", "locked", "printable", "say", "write_whole"]
 
 
 @contextmanager
@@ -26,7 +27,7 @@ def locked(file: IO, waiting: str | None = None) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if waiting:
-                    print(waiting, flush=True)
+                    say(waiting)
                 fcntl.flock(file, fcntl.LOCK_EX)
             except OSError:              # a file system without locks
                 pass
@@ -52,6 +53,24 @@ def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], object]) -
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def cpus() -> int:
+    """The number of CPUs that this process may use: ``taskset`` and containers allow fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def printable(text: object) -> str:
+    """Text from data, such as a file's name, for a terminal: invisible characters become escapes, as in "\\x1b"."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def say(text: str) -> None:
+    """Print a line at once, on terminals of any encoding: characters that one lacks become escapes."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 def first_line(error: BaseException) -> str:

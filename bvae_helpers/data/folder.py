@@ -1,5 +1,6 @@
 """A folder of pictures -> uint8 images of one size: found, decoded once, and kept for the next time."""
 
+import functools
 import hashlib
 import json
 import math
@@ -8,6 +9,7 @@ import pathlib
 import stat
 import warnings
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -15,13 +17,16 @@ import torch
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from .cache import Cache, cache_folder
-from .decoding import decode, resize
+from .cache import Cache, Chunk, cache_folder
+from .decoding import SUFFIXES, decode, largest_value, resize
+from .files import cpus, printable
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
-MAX_BYTES = 1 << 29               # of one picture file
-CHUNK_BYTES = 1 << 22             # of images decoded together by one core; 32 times that at most before they are resized
-VERSION = 1                       # of the decoding: another number, and every cache is built anew
+__all__ = ["Found", "ImageFolder", "find_images", "has_pictures", "load_folder", "scan"]
+
+MAX_BYTES = 1 << 28               # of one picture file
+CHUNK_BYTES = 1 << 22             # of images that one core decodes together; before they are resized, 32 times as many
+SAMPLE = 64                       # pictures that are looked at for values of more than 8 bits
+VERSION = 2                       # of the decoding: a change of this number makes every cache be built again
 
 
 class Found(NamedTuple):
@@ -32,185 +37,262 @@ class Found(NamedTuple):
     mtime: int                    # ns
 
 
-def scan(path):
-    """All picture files under ``path``, nested folders and links included, in a stable order -> a list of ``Found``.
+def scan(path: str | os.PathLike) -> list[Found]:
+    """All picture files under ``path``, nested folders and links included, in a stable order.
 
-    Hidden files and folders (a leading dot) are left out. A folder that links lead to more than
-    once counts once, so that loops end. Raises FileNotFoundError for a missing folder or one
-    without pictures, NotADirectoryError for a file.
+    Hidden files and folders (a leading dot) are left out. A folder that several links lead to counts once, so loops
+    end. Warns of folders that cannot be read, and of pictures in formats that are not. Raises FileNotFoundError for a
+    missing folder or one without pictures, NotADirectoryError for a file.
     """
-    path = pathlib.Path(path).expanduser()
-    if path.is_file():
-        raise NotADirectoryError(f"{str(path)!r} is a file: data_path must be a folder of pictures")
-    if not path.is_dir():
-        raise FileNotFoundError(f"no folder at {str(path)!r}: set data_path to a folder of pictures, or to 'sprites'")
-    found, folders, links, seen = [], [""], [], set()
+    root = pathlib.Path(path).expanduser()
+    if root.is_file():
+        raise NotADirectoryError(f"{str(root)!r} is a file: data_path must be a folder of pictures")
+    if not root.is_dir():
+        raise FileNotFoundError(f"no folder at {str(root)!r}: set data_path to a folder of pictures, or to 'sprites'")
+    found = [file for file in _walk(root) if _is_picture(file)]
+    if not found:
+        raise FileNotFoundError(f"no pictures ({', '.join(sorted(SUFFIXES))}) under {str(root)!r}")
+    return sorted(found, key=lambda file: file.name.split(os.sep))
+
+
+def has_pictures(path: str | os.PathLike) -> bool:
+    """Whether ``scan`` would find a picture under a folder."""
+    return any(_is_picture(file) for file in _walk(pathlib.Path(path)))
+
+
+def _is_picture(file: Found) -> bool:
+    """Whether a file has the suffix of a format that is read."""
+    return os.path.splitext(file.name)[1].lower() in SUFFIXES
+
+
+def _walk(root: pathlib.Path) -> Iterator[Found]:
+    """All files under ``root`` that are not hidden. Links to folders come last: a folder goes by its real name."""
+    folders, links, seen = [""], deque(), set()
     while folders or links:
-        folder = folders.pop() if folders else links.pop(0)           # links last: a folder goes by its real name
+        folder = folders.pop() if folders else links.popleft()
         try:
-            here = os.stat(path / folder)
-            entries = sorted(os.scandir(path / folder), key=lambda entry: entry.name)
+            here = os.stat(root / folder)
+            entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
         except OSError as error:
-            warnings.warn(f"cannot look into {str(path / folder)!r}: {error.strerror}", stacklevel=2)
+            warnings.warn(f"cannot look into {str(root / folder)!r}: {error.strerror}", stacklevel=3)
             continue
         if (here.st_dev, here.st_ino) in seen:
             continue
         seen.add((here.st_dev, here.st_ino))
         for entry in entries:
-            name, info = os.path.join(folder, entry.name), stat_of(entry)
             if entry.name.startswith("."):
                 continue
-            if info and stat.S_ISDIR(info.st_mode):
-                (links if entry.is_symlink() else folders).append(name)
-            elif os.path.splitext(name)[1].lower() in SUFFIXES and (info is None or stat.S_ISREG(info.st_mode)):
-                found.append(Found(name, info.st_size, info.st_mtime_ns) if info else Found(name, 0, 0))
-    if not found:
-        raise FileNotFoundError(f"no pictures ({', '.join(sorted(SUFFIXES))}) under {str(path)!r}")
-    return sorted(found, key=lambda f: f.name.split(os.sep))
+            name, info = os.path.join(folder, entry.name), _stat(entry)
+            if info is None:                                # a link that leads nowhere: its decoding will fail
+                yield Found(name, 0, 0)
+            elif stat.S_ISREG(info.st_mode):
+                yield Found(name, info.st_size, info.st_mtime_ns)
+            elif stat.S_ISDIR(info.st_mode) and entry.is_symlink():
+                links.append(name)
+            elif stat.S_ISDIR(info.st_mode):
+                folders.append(name)
 
 
-def stat_of(entry):
-    """What a directory entry, or the target of a link, is; None for a link that leads nowhere."""
+def _stat(entry: os.DirEntry) -> os.stat_result | None:
+    """The status of a directory entry, or of the target of a link; None for a link that leads nowhere."""
     try:
         return entry.stat()
     except OSError:
         return None
 
 
-def find_images(path):
-    """All picture files under ``path``, as ``scan`` finds and orders them -> a list of paths."""
-    return [pathlib.Path(path).expanduser() / f.name for f in scan(path)]
+def find_images(path: str | os.PathLike) -> list[pathlib.Path]:
+    """The paths of all picture files under ``path``, as ``scan`` finds and orders them."""
+    return [pathlib.Path(path).expanduser() / file.name for file in scan(path)]
 
 
-def read(path, found):
-    """The bytes of a file that is still what the scan found; ValueError or OSError if it is not."""
+def _read(path: pathlib.Path, found: Found) -> bytes:
+    """The bytes of a file; raise ValueError or OSError if it is no longer the file that the scan found."""
     if found.size > MAX_BYTES:
         raise ValueError(f"{found.size:,} bytes are more than a picture may have ({MAX_BYTES:,})")
     with open(os.path.join(path, found.name), "rb", buffering=0) as file:
         info = os.fstat(file.fileno())
-        if (info.st_size, info.st_mtime_ns) != found[1:]:
+        if (info.st_size, info.st_mtime_ns) != (found.size, found.mtime):
             raise ValueError("the file changed after the folder was scanned")
         return file.readall()
 
 
-def in_order(work, items):
-    """``work(item)`` for every item, on all cores, in order; only a few results wait in memory at a time."""
-    cores = os.cpu_count() or 1
-    with ThreadPoolExecutor(cores) as pool:
-        waiting = deque()
+def in_order(work: Callable, items: Iterable) -> Iterator:
+    """Yield ``work(item)`` for every item, computed on all CPUs, in order; at most 2 results per CPU wait in memory.
+
+    When the caller stops early, items that are still queued are cancelled.
+    """
+    workers = cpus()
+    pool, waiting = ThreadPoolExecutor(workers), deque()
+    try:
         for item in items:
             waiting.append(pool.submit(work, item))
-            if len(waiting) > 2 * cores:
+            if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class ImageFolder(Dataset):
     """The pictures of a folder as uint8 images, decoded once and then read from a cache at memory speed.
 
-    ``pixels``: a tensor (N, C, S, S); ``names``: the N files, relative to the folder; ``bad``: for
-    each file that could not be read, why. Goes to ``fit`` and ``as_images`` as it is, and is a Dataset.
+    ``pixels`` is a tensor (N, C, S, S); ``names`` are the N files, relative to the folder; ``bad`` gives, for each file
+    that could not be read, the reason. ``fit`` and ``as_images`` take an ``ImageFolder`` as it is, and it is a Dataset.
 
-    ``crop``: None cuts out the largest central square; a number, the central square of that side
-    (148 is usual for CelebA); 0 squeezes the whole picture. ``num_images``: only the first so many files.
-    ``cache``: a folder for the cache (default: ``cache_folder()``; False: decode into memory, keep
-    nothing). ``budget``: bytes of memory the images may take; when they are more, they stay on disk,
-    mapped. ``rebuild`` decodes again though the cache fits.
+    ``crop``: None cuts out the largest central square; a number, the central square of that side (148 is usual for
+    CelebA); 0 squeezes the whole picture. ``num_images``: read only the first N files. ``cache``: the folder of the
+    cache (default: ``cache_folder()``); False decodes into memory and keeps nothing. ``budget``: bytes of memory that
+    the images may take; more stay on disk, mapped. ``rebuild``: decode again even if the cache fits. If the cache
+    cannot be written, a warning says so, and the images stay in memory. ``white``: the value shown as white in
+    pictures of more than 8 bits; None takes the most that 8, 10, 12, 14 or 16 bits hold, as the values of the pictures
+    need, and warns if that is less than 16.
 
-    Raises FileNotFoundError for a folder that is missing or empty, ValueError when more than half of
-    the files fail or a setting is out of range, OSError when the cache cannot be written.
+    Raises FileNotFoundError for a folder that is missing or empty, ValueError if more than half of the files fail or a
+    setting is out of range, OSError if the cache cannot be written and the images exceed ``budget``.
     """
 
-    def __init__(self, path, img_size=64, in_channels=3, crop=None, num_images=None, *, cache=None, budget=1 << 30,
-                 rebuild=False, progress=True):
+    def __init__(self, path: str | os.PathLike, img_size: int = 64, in_channels: int = 3, crop: int | None = None,
+                 num_images: int | None = None, *, cache: str | os.PathLike | bool | None = None,
+                 budget: float = 1 << 30, rebuild: bool = False, white: int | None = None,
+                 progress: bool = True) -> None:
         if in_channels not in (1, 3):
             raise ValueError(f"pictures have in_channels 1 (grey) or 3 (colour), got {in_channels}")
         if img_size < 1 or (crop is not None and crop < 0):
             raise ValueError(f"img_size must be at least 1 and crop at least 0, got {img_size} and {crop}")
+        if white is not None and not 1 <= white < 1 << 24:
+            raise ValueError(f"white must be from 1 to {(1 << 24) - 1:,}, got {white}")
         self.path = pathlib.Path(path).expanduser()
-        self.settings = {"img_size": img_size, "in_channels": in_channels, "crop": crop}
+        self.settings = {"img_size": img_size, "in_channels": in_channels, "crop": crop, "white": white}
         self.files, self.progress = scan(self.path)[:num_images], progress
-        shape = (in_channels, img_size, img_size)
-        self.pixels, self.bad = self.in_memory(shape, budget) if cache is False else \
-            self.cached(pathlib.Path(cache or cache_folder()).expanduser(), num_images, shape, budget, rebuild)
-        self.names = [f.name for f in self.files if f.name not in self.bad]
+        if cache is False:
+            self.pixels, self.bad = self._in_memory(budget)
+        else:
+            self.pixels, self.bad = self._cached_or_in_memory(cache, num_images, budget, rebuild)
+        self.names = [file.name for file in self.files if file.name not in self.bad]
         if self.bad:
-            warnings.warn(f"{self.failures(self.bad, len(self.files))}. They are left out", stacklevel=2)
+            warnings.warn(f"{_failures(self.bad, len(self.files))}. They are left out", stacklevel=2)
 
-    shape = property(lambda self: tuple(self.pixels.shape), doc="(N, C, S, S)")
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, C, S, S)"""
+        return tuple(self.pixels.shape)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.pixels)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> torch.Tensor:
         return self.pixels[index]
 
-    def cached(self, folder, num_images, shape, budget, rebuild):
-        """Pixels and failures from the cache, which is built first where it does not fit."""
+    def _image_shape(self) -> tuple[int, int, int]:
+        """(C, S, S)"""
+        return self.settings["in_channels"], self.settings["img_size"], self.settings["img_size"]
+
+    def _bytes(self) -> int:
+        """The bytes that the images of all files take."""
+        return len(self.files) * math.prod(self._image_shape())
+
+    def _cached_or_in_memory(self, folder: str | os.PathLike | None, num_images: int | None, budget: float,
+                             rebuild: bool) -> tuple[torch.Tensor, dict[str, str]]:
+        """Pixels and failures from the cache; from memory, after a warning, if there cannot be one."""
+        try:
+            return self._cached(folder or cache_folder(), num_images, budget, rebuild)
+        except OSError as error:
+            if self._bytes() > budget:
+                raise
+            warnings.warn(f"{error.strerror or error}. For now the pictures are decoded into memory, at every start",
+                          stacklevel=3)
+            return self._in_memory(budget)
+
+    def _cached(self, folder: str | os.PathLike, num_images: int | None, budget: float,
+                rebuild: bool) -> tuple[torch.Tensor, dict[str, str]]:
+        """Pixels and failures from the cache, which is built first if it does not fit the files."""
         recipe = [os.path.realpath(self.path), self.settings, num_images, VERSION]
         name = f"{self.path.resolve().name[:40]}-{hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]}"
         digest = hashlib.sha256(json.dumps(self.files).encode()).hexdigest()
-        cache = Cache(folder, name, digest, len(self.files), shape)
+        cache = Cache(pathlib.Path(folder).expanduser(), name, digest, len(self.files), self._image_shape())
         kept = None if rebuild else cache.load(budget)
         if kept is None:
             with cache.lock():
-                kept = None if rebuild else cache.load(budget)          # another process may have been at it
+                kept = None if rebuild else cache.load(budget)          # another process may have built it meanwhile
                 if kept is None:
-                    cache.build(self.decoded)
+                    cache.build(self._decoded)
                     kept = cache.load(budget)
         if kept is None:
             raise OSError(f"the cache {str(cache.pixels)!r} cannot be read back: is the disk in order?")
         return kept
 
-    def in_memory(self, shape, budget):
+    def _in_memory(self, budget: float) -> tuple[torch.Tensor, dict[str, str]]:
         """Pixels and failures, decoded into memory."""
-        needed = len(self.files) * math.prod(shape)
-        if needed > budget:
-            raise ValueError(f"{len(self.files):,} images take {needed / 1e9:.2f} GB, more than the budget of "
+        if self._bytes() > budget:
+            raise ValueError(f"{len(self.files):,} images take {self._bytes() / 1e9:.2f} GB, more than the budget of "
                              f"{budget / 1e9:.2f} GB: let them be cached on disk, or raise budget")
-        pixels, n, bad = torch.empty(len(self.files), *shape, dtype=torch.uint8), 0, {}
-        for _, images, failed in self.decoded(0):
+        pixels, n, bad = torch.empty(len(self.files), *self._image_shape(), dtype=torch.uint8), 0, {}
+        for _, images, failed in self._decoded():
             pixels[n:n + len(images)] = images
             n += len(images)
             bad.update(failed)
         return pixels[:n], bad
 
-    def decoded(self, start, bad=()):
-        """Decode the files from number ``start`` on -> (how many files, their images (n, C, S, S), failures), chunk by chunk.
+    def _decoded(self, start: int = 0, bad: dict[str, str] | None = None) -> Iterator[Chunk]:
+        """Decode the files from number ``start``, chunk by chunk; ``bad`` holds the failures before it.
 
-        ``bad``: the failures before ``start``. Raises ValueError as soon as more than half of all files have failed.
+        Raises ValueError once more than half of all files have failed.
         """
-        bad, left, size = dict(bad), self.files[start:], self.settings["img_size"]
+        bad, left, size = dict(bad or {}), self.files[start:], self.settings["img_size"]
         step = max(1, min(64, CHUNK_BYTES // (3 * size * size)))
         chunks = [left[i:i + step] for i in range(0, len(left), step)]
         quiet = not self.progress or len(left) < 1000
+        work = functools.partial(self._decode_chunk, white=self._white())
         with tqdm(desc="decoding", total=len(self.files), initial=start, unit="pictures", disable=quiet) as bar:
-            for chunk, (images, failed) in zip(chunks, in_order(self.decode_chunk, chunks)):
+            for chunk, (images, failed) in zip(chunks, in_order(work, chunks)):
                 bad.update(failed)
                 if len(bad) * 2 > len(self.files):
-                    raise ValueError(self.failures(bad, len(self.files)))
+                    raise ValueError(_failures(bad, len(self.files)))
                 yield len(chunk), images, failed
                 bar.update(len(chunk))
 
-    def decode_chunk(self, chunk):
-        """Some files -> their images (n, C, S, S), and why the others failed."""
-        images, failed = [], {}
+    def _white(self) -> int:
+        """The value shown as white in pictures of more than 8 bits, from ``SAMPLE`` pictures if no setting gives it."""
+        if self.settings["white"] is not None:
+            return self.settings["white"]
+        step = max(1, len(self.files) // SAMPLE)
+        largest = max(self._largest_value(file) for file in self.files[::step])
+        white = next((2 ** bits - 1 for bits in (8, 10, 12, 14) if 0 < largest < 2 ** bits), 65535)
+        if white < 65535:
+            warnings.warn(f"the pictures of more than 8 bits hold values up to {largest:,}: 0 is shown as black, "
+                          f"{white:,} as white. ImageFolder(white=…) sets another value", stacklevel=2)
+        return white
+
+    def _largest_value(self, found: Found) -> int:
+        """The largest value in a picture of more than 8 bits; 0 for other pictures and for unreadable files."""
+        try:
+            return largest_value(_read(self.path, found)) or 0
+        except (ValueError, OSError):
+            return 0
+
+    def _decode_chunk(self, chunk: list[Found], white: int) -> tuple[torch.Tensor, dict[str, str]]:
+        """Decode some files -> their images (n, C, S, S), and {failed file: reason}."""
+        images, failed, settings = [], {}, {**self.settings, "white": white}
         for found in chunk:
             try:
-                images.append(decode(read(self.path, found), **self.settings))
-            except Exception as error:        # a decoder raises whatever a broken file makes it raise
-                failed[found.name] = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        size, channels = self.settings["img_size"], self.settings["in_channels"]
-        return resize(images, size) if images else torch.empty(0, channels, size, size, dtype=torch.uint8), failed
-
-    @staticmethod
-    def failures(bad, count):
-        """How many pictures could not be read, and why the first ten could not."""
-        first = "; ".join(f"{name} ({why})" for name, why in list(bad.items())[:10])
-        return f"{len(bad)} of {count} pictures could not be read: {first}{' …' if len(bad) > 10 else ''}"
+                images.append(decode(_read(self.path, found), **settings))
+            except (ValueError, OSError) as error:
+                failed[found.name] = getattr(error, "strerror", None) or str(error)
+        if not images:
+            return torch.empty(0, *self._image_shape(), dtype=torch.uint8), failed
+        return resize(images, self.settings["img_size"]), failed
 
 
-def load_folder(path, img_size=64, in_channels=3, num_images=None):
-    """A folder of pictures, decoded into memory -> uint8 (N, C, S, S). For many pictures, or to come back to: ``ImageFolder``."""
-    return ImageFolder(path, img_size, in_channels, num_images=num_images, cache=False, budget=float("inf")).pixels
+def _failures(bad: dict[str, str], count: int) -> str:
+    """How many pictures could not be read, and why the first ten could not."""
+    first = "; ".join(f"{printable(name)} ({printable(why)})" for name, why in list(bad.items())[:10])
+    more = " …" if len(bad) > 10 else ""
+    return f"{len(bad)} of {count} pictures could not be read: {first}{more}"
+
+
+def load_folder(path: str | os.PathLike, img_size: int = 64, in_channels: int = 3,
+                num_images: int | None = None) -> torch.Tensor:
+    """Decode a folder of pictures into memory -> uint8 (N, C, S, S). ``ImageFolder`` keeps them for the next time."""
+    return ImageFolder(path, img_size, in_channels, num_images=num_images, cache=False, budget=math.inf).pixels

@@ -1,3 +1,4 @@
-"""The live explorer: sliders over the latents of a model."""
+"""The live explorer: sliders over the latents of a model, in a notebook or as a page."""
 
+from .export import export
 from .widget import LatentExplorer
