@@ -160,7 +160,7 @@ def flag_help(f):
 
 
 def add_settings(parser, several=False):
-    """One flag for each field of Config: --data-path, --hidden-dims 32 64, --compile / --no-compile; and what they
+    """One flag for each field of Config: --data-path, --hidden-dims 32 64, --flip / --no-flip; and what they
     change. ``several``: numbers and choices are lists of values."""
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--preset", choices=PRESETS, default="classic",

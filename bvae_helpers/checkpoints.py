@@ -98,7 +98,7 @@ def set_rng_state(state: dict[str, Any]) -> None:
 
 
 # settings in which a stopped run and the call that resumes it may differ
-FREE = {"epochs", "save_dir", "log_dir", "data_path", "save_every", "save_seconds", "log_every", "compile"}
+FREE = {"epochs", "save_dir", "log_dir", "data_path", "save_every", "save_seconds", "log_every"}
 
 
 def folder(path: str | os.PathLike) -> pathlib.Path:

@@ -24,6 +24,7 @@ from bvae_helpers.training import loop as training
 from bvae_helpers.training import run as runs
 from bvae_helpers.training import system
 from bvae_helpers.training.history import History
+from bvae_helpers.training.precision import precision
 from bvae_helpers.training.run import Run
 
 HERE = Path(__file__).resolve().parent
@@ -147,8 +148,8 @@ def test_objectives_and_precisions(objective, precision):
 @pytest.mark.parametrize(("capability", "said"), (("AVX2", 1), ("AVX512", 0)))
 def test_sixteen_bits_are_warned_of_where_the_cpu_imitates_them(monkeypatch, recwarn, capability, said):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-    assert [system.precision(name, torch.device("cpu")) for name in ("auto", "float32")] == [torch.float32] * 2 and not recwarn
-    assert system.precision("bfloat16", torch.device("cpu")) is torch.bfloat16 and len(recwarn) == said
+    assert [precision(name, torch.device("cpu")) for name in ("auto", "float32")] == [torch.float32] * 2 and not recwarn
+    assert precision("bfloat16", torch.device("cpu")) is torch.bfloat16 and len(recwarn) == said
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
@@ -293,6 +294,25 @@ def test_stopped_at_any_step_it_ends_bit_identical(tmp_path, changes):
     # and once more: nothing is left to do, the result is the same
     finished, same = train(config)
     assert same_state(finished.state_dict(), model.state_dict()) and curves(same) == curves(history)
+
+
+def test_stopped_before_the_first_save_the_same_call_begins_from_the_same_weights(tmp_path, monkeypatch):
+    config = small_config(tmp_path)
+    whole, model = train(config.replace(save_dir=None)), new_model(config)
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
+        patch.setattr(runs, "train_step", power_cut_at(5))
+        train(config, model=model)
+    assert checkpoints.load(tmp_path / "last.pt")["step"] == 0
+    again = train(config, model=model)                       # whose weights are half-trained
+    assert same_state(again[0].state_dict(), whole[0].state_dict()) and curves(again[1]) == curves(whole[1])
+
+
+def power_cut_at(step, was=runs.train_step):
+    def dying(run, *args):
+        if run.step == step:
+            raise RuntimeError("power cut")
+        return was(run, *args)
+    return dying
 
 
 def test_saving_does_not_change_the_run(tmp_path):
@@ -471,18 +491,18 @@ def test_a_watched_run_is_bit_identical_to_an_unwatched_one(network):
     assert same_state(plain[0].state_dict(), quiet[0].state_dict()) and curves(plain[1]) == curves(quiet[1])
 
 
-@pytest.mark.parametrize("event, step", [("log", 4), ("epoch", 10), ("end", 20)])
+@pytest.mark.parametrize("event, step", [("log", 5), ("log", 10), ("epoch", 10), ("end", 20)])
 def test_an_exception_of_a_watcher_ends_the_training_after_a_save(tmp_path, event, step):
     def fail(run):
         torch.rand(3)
-        if run.event == event:
+        if (run.event, run.step) == (event, step):
             raise RuntimeError("the watcher failed")
 
-    whole = train(small_config())
+    whole = train(small_config(log_every=5))
     with pytest.raises(RuntimeError, match="the watcher failed"):
-        train(small_config(tmp_path), watch=fail)
+        train(small_config(tmp_path, log_every=5), watch=fail)
     assert checkpoints.load(tmp_path / "last.pt")["step"] == step
-    again = train(small_config(tmp_path))
+    again = train(small_config(tmp_path, log_every=5))
     assert same_state(again[0].state_dict(), whole[0].state_dict()) and curves(again[1]) == curves(whole[1])
 
 

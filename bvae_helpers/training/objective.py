@@ -8,6 +8,7 @@ from ..losses import Discriminator, capacity_at, objective
 from ..model import BetaVAE
 from . import system
 from .parallel import Ranks
+from .precision import precision
 
 __all__ = ["Objective", "in_batches"]
 
@@ -35,7 +36,7 @@ class Objective(nn.Module):
         super().__init__()
         self.ranks = ranks
         self.model, self.config, self.device_type, self.dataset_size = model, config, device.type, dataset_size
-        self.dtype = system.precision(config.precision, device)
+        self.dtype = precision(config.precision, device)
         self.register_buffer("capacity", torch.tensor(config.capacity_max, device=device), persistent=False)
         self.discriminator = None
         if config.objective == "factorvae":

@@ -20,6 +20,7 @@ from ..model import BetaVAE
 from . import parallel, system
 from .history import History, TensorBoard, TermTable, pair_of, picture_due, run_folder, same_folder
 from .objective import Objective
+from .precision import faster_precision, needs_trial
 from .step import Step, can_record, rates_from, train_step
 
 __all__ = ["Run", "Watcher"]
@@ -43,8 +44,6 @@ class Run:
         self.model = model.to(self.device, memory_format=torch.channels_last)
         self.own_objective = Objective(model, config, self.device, len(self.train), self.ranks)
         self.discriminator = self.own_objective.discriminator          # FactorVAE's; None otherwise
-        if config.compile:
-            self.own_objective.compile()
         self.objective = self.ranks.wrap(self.own_objective)           # under torchrun: with averaged gradients
         self.optimizer = self.own_objective.optimizer()
         self.scaler = self._new_scaler()
@@ -78,6 +77,16 @@ class Run:
 
     def _new_scaler(self) -> torch.amp.GradScaler:
         return torch.amp.GradScaler(self.device.type, enabled=self.own_objective.dtype is torch.float16)
+
+    @property
+    def precision(self) -> str:
+        """The number format of the convolutions: ``float32``, ``bfloat16`` or ``float16``."""
+        return str(self.own_objective.dtype).removeprefix("torch.")
+
+    def use_precision(self, name: str):
+        """Compute in another number format from now on."""
+        self.own_objective.dtype = getattr(torch, name)
+        self.scaler = self._new_scaler()
 
     def renew_scaler(self):
         """Replace the gradient scaler by one with the same scale, between two steps."""
@@ -148,7 +157,7 @@ class Run:
 
     @property
     def batch_size(self) -> int:
-        """Number of images in a training batch."""
+        """Number of images in a training batch: that of the config, or all images if they are fewer."""
         return min(self.config.batch_size, len(self.train))
 
     @property
@@ -161,14 +170,12 @@ class Run:
         """``index`` where the images are looked up: on the device if they are there, else on the CPU."""
         return index.to(self.device) if self.resident else index
 
-    def batches(self) -> Sequence[torch.Tensor]:
-        """The positions of each batch of the current epoch. A last, incomplete batch is left out unless it is the only one."""
+    def batches(self) -> torch.Tensor:
+        """The positions of the images of each batch of the current epoch, (steps, B). Images left over are not used."""
         generator = torch.Generator().manual_seed(self.config.seed + 1_000_003 * self.epoch)
         order = self.train[torch.randperm(len(self.train), generator=generator)]
-        batches = order.split(self.config.batch_size)
-        if len(batches) > 1 and len(batches[-1]) < len(batches[0]):
-            return batches[:-1]
-        return batches
+        steps = len(order) // self.batch_size
+        return order[:steps * self.batch_size].view(steps, self.batch_size)
 
     def pixels(self, index: torch.Tensor) -> torch.Tensor:
         """This rank's share of the images at ``index`` (B,), as they are stored."""
@@ -201,12 +208,15 @@ class Run:
             else:
                 self._clear_folder()
         state = self.ranks.share(state)
+        self.images = system.resident(self.images, self.device)
         if state is None:
+            if needs_trial(self.config.precision, self.device) and self.ranks.world == 1:
+                self.use_precision(faster_precision(self))
+                tqdm.write(f"precision: {self.precision}, the faster one in a trial on this card")
             self.save("last.pt")             # a run stopped before its first save begins from the same weights again
         else:
             self.load(state)
         self.history.complete = self.complete
-        self.images = system.resident(self.images, self.device)
         self.board = TensorBoard(self.log_folder if self.ranks.first else None, self.step)
         self.started = self.saved_at = time.monotonic()
 
@@ -222,11 +232,11 @@ class Run:
         if self.folder is not None and any(self.folder.glob("*.pt")):
             checkpoints.move_aside(self.folder)
 
-    def begin_epoch(self) -> Sequence[torch.Tensor]:
-        """Prepare to train and return the batches that the current epoch still needs."""
+    def begin_epoch(self) -> torch.Tensor:
+        """Prepare to train and return the batches that the current epoch still needs, (steps, B)."""
         self.model.train()
         self.epoch_started, self.first_of_epoch = time.monotonic(), self.step
-        return self.positions(torch.stack(self.batches()[self.step_in_epoch:])).unbind()
+        return self.positions(self.batches()[self.step_in_epoch:])
 
     def record(self):
         """Count a step. Waits for the device at every ``log_every``-th step only."""
@@ -383,7 +393,10 @@ class Run:
         self.model.load_state_dict(state["model_state_dict"])
         self.optimizer.load_state_dict(state["optimizer_state_dict"])
         self.scheduler.load_state_dict(state["scheduler_state_dict"])
-        self.scaler.load_state_dict(state["scaler_state_dict"])
+        if state["scaler_state_dict"] and needs_trial(self.config.precision, self.device):
+            self.use_precision("float16")                    # what the trial found when the run began
+        if state["scaler_state_dict"]:
+            self.scaler.load_state_dict(state["scaler_state_dict"])
         if self.discriminator:
             self.discriminator.load_state_dict(state["discriminator_state_dict"])
         self.step = state["step"]

@@ -18,9 +18,6 @@ from ..data.files import first_line
 
 __all__ = ["Step", "train_step"]
 
-WARM_UP = 3      # eager steps before the recording: they create the optimiser's state and choose algorithms
-
-
 def train_step(run, x: Tensor, beta: float | Tensor) -> dict[str, Tensor]:
     """One step of gradient descent on a batch x (B, C, S, S) -> the terms of its loss, in nats per image."""
     terms = run.objective(x, beta)
@@ -43,10 +40,12 @@ class Step:
     another shape or dtype is computed eagerly, and so is everything after a recording that failed, with one warning.
     """
 
+    WARM_UP = 3      # eager steps before the recording: they create the optimiser's state and choose algorithms
+
     def __init__(self, run, compute: Callable[[Tensor], dict[str, Tensor]], table):
         self.run, self.compute, self.table = run, compute, table
         self.enabled = can_record(run)
-        self.stream = torch.cuda.Stream(run.device) if run.device.type == "cuda" else None
+        self.stream = torch.cuda.Stream() if self.enabled and run.device.type == "cuda" else None
         self.eager_steps = 0
         self.batch: Tensor | None = None                  # what the graph reads: positions, or pixels
         self.replay: Callable[[], None] | None = None
@@ -57,7 +56,7 @@ class Step:
         self.table.begin_row()
         batch = index if self.run.resident else self.run.pixels(index)
         if self.enabled and self.replay is None and len(batch) == self.run.batch_size:
-            if self.eager_steps == WARM_UP:
+            if self.eager_steps == self.WARM_UP:
                 self._record(batch)
             self.eager_steps += 1
         if self.replay is not None and (batch.shape, batch.dtype) == (self.batch.shape, self.batch.dtype):
@@ -92,8 +91,10 @@ class Step:
 
 
 def can_record(run) -> bool:
-    """Whether a run's steps can be CUDA graphs: on CUDA, in one process."""
-    return run.device.type == "cuda" and run.ranks.world == 1
+    """Whether a run's steps can be CUDA graphs: in one process, on the current CUDA device."""
+    if run.device.type != "cuda" or run.ranks.world > 1:
+        return False
+    return run.device.index in (None, torch.cuda.current_device())
 
 
 def record(work: Callable[[], None], stream) -> Callable[[], None]:
