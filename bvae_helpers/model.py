@@ -61,7 +61,7 @@ class Encoder(nn.Module):
         _check_images(x, self.image_shape)
         h = self.fc(self.encoder(self.fold(x)).flatten(1))         # (B, hidden)
         with torch.autocast(h.device.type, enabled=False):         # these two layers stay in the weights' precision
-            h = h.to(self.fc_mu.weight.dtype)
+            h = h.to(next(self.fc_mu.parameters()).dtype)
             return self.fc_mu(h), self.fc_var(h)                   # (B, D) each
 
 

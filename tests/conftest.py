@@ -1,4 +1,11 @@
-"""What several test modules share: one thread, small pictures, a small network, and a way to compare runs."""
+"""What several test modules share: one thread, small pictures, a small network, and a way to compare runs.
+
+    BVAE_TEST_CORES=16 python -m pytest       # as on a machine of 16 cores
+    BVAE_TEST_CUDA=1 python -m pytest         # as on a machine with CUDA: fails whatever uses the card unasked
+
+Both change what Python is told, not what the machine has. They hold in the process of the tests, not in
+processes that tests start.
+"""
 
 import os
 import pathlib
@@ -12,8 +19,16 @@ import torch
 from bvae_helpers.config import Config
 from bvae_helpers.data import Sprites
 from bvae_helpers.model import BetaVAE
+from bvae_helpers.training import fit
 
 torch.set_num_threads(1)      # networks this small gain nothing from more, and lose much on a busy machine
+
+if "BVAE_TEST_CORES" in os.environ:
+    CORES = int(os.environ["BVAE_TEST_CORES"])
+    os.cpu_count = lambda: CORES
+    os.sched_getaffinity = lambda process: set(range(CORES))
+if "BVAE_TEST_CUDA" in os.environ:
+    torch.cuda.is_available = lambda: True
 
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"   # real data, next to a checkout or not at all
 
@@ -51,6 +66,13 @@ def new_model(config, seed=0):
     """A model with weights drawn from ``seed``."""
     torch.manual_seed(seed)
     return BetaVAE.from_config(config)
+
+
+def train(config, data=None, model=None, **options):
+    """Train a small model on the CPU, whatever the machine has -> model, history."""
+    model = model or new_model(config)
+    data = small_pictures() if data is None else data
+    return model, fit(model, data, config, **{"progress": False, "device": "cpu", **options})
 
 
 def curves(history):

@@ -1,7 +1,11 @@
 """Saved whole or not at all, loaded without running anything, moved aside and never overwritten."""
 
+import errno
+import io
 import os
 import random
+import resource
+import zipfile
 
 import numpy as np
 import pytest
@@ -106,11 +110,110 @@ def test_load_model_takes_half_precision_weights(tmp_path):
     assert next(C.load_model(tmp_path / "x.pt").parameters()).dtype is torch.float32
 
 
-@pytest.mark.parametrize("state", ([1, 2], {"epoch": 1}, {"model_state_dict": {}}))
+@pytest.mark.parametrize("state", ([1, 2], {"epoch": 1}, {"model_state_dict": {}}, {"model_state_dict": [1]},
+                                   {"model_state_dict": {1: torch.zeros(2)}}, {"encoder.fc_mu.weight": torch.zeros(2, 3)}))
 def test_load_model_says_what_is_missing(tmp_path, state):
     C.save(state, tmp_path / "x.pt")
-    with pytest.raises(ValueError, match="no 'model_state_dict' and 'config'"):
+    with pytest.raises(ValueError, match="x.pt.*weights"):
         C.load_model(tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize("network, channels, dims, latents, size", [
+    ("classic", 3, [32, 64, 128, 256], 128, 64), ("classic", 1, [4], 2, 16), ("sprites", 1, [32, 32, 64, 64], 10, 64)])
+def test_load_model_reads_the_network_off_the_weights(tmp_path, network, channels, dims, latents, size):
+    """The original notebook's best_model.pt and checkpoint_epoch_n.pt hold no settings."""
+    model = BetaVAE(channels, latents, dims, img_size=size, network=network).eval()
+    x = torch.rand(2, channels, size, size)
+    original = {"epoch": 3, "model_state_dict": model.state_dict(), "optimizer_state_dict": {}, "val_loss": 1.0}
+    for state in (original, model.state_dict()):
+        C.save(state, tmp_path / "best_model.pt")
+        loaded = C.load_model(tmp_path / "best_model.pt")
+        assert torch.equal(loaded.encode(x), model.encode(x)) and loaded.config.latent_dim == latents
+
+
+@pytest.mark.parametrize("wrap", (lambda m: {f"_orig_mod.{k}": v for k, v in m.items()},
+                                  lambda m: {f"module.{k}": v for k, v in m.items()},
+                                  lambda m: {f"module._orig_mod.{k}": v for k, v in m.items()},
+                                  lambda m: {k.replace("encoder.", "encoder._orig_mod.", 1): v for k, v in m.items()}))
+def test_load_model_reads_weights_of_wrapped_models(tmp_path, wrap):
+    config = small_config()
+    model = new_model(config)
+    C.save({"model_state_dict": wrap(model.state_dict()), "config": config.to_dict()}, tmp_path / "x.pt")
+    assert same_state(C.load_model(tmp_path / "x.pt").state_dict(), model.state_dict())
+
+
+def test_load_model_names_the_weights_that_do_not_fit(tmp_path):
+    config = small_config()
+    weights = new_model(config).state_dict()
+    weights.pop("encoder.fc_var.bias")
+    weights["more"] = torch.zeros(1)
+    for n in range(2):
+        weights[f"encoder.encoder.{n}.0.bias"] = torch.zeros(5)
+    for state in ({"config": config.to_dict()}, {"config": config.replace(img_size=32).to_dict()}):
+        C.save({"model_state_dict": weights, **state}, tmp_path / "x.pt")
+        with pytest.raises(ValueError, match="do not fit its settings") as error:
+            C.load_model(tmp_path / "x.pt")
+        for words in ("encoder.fc_var.bias: missing", "more: not expected"):
+            assert words in str(error.value)
+        assert len(str(error.value).splitlines()) <= 7
+    assert "... and" in str(error.value)
+
+
+def allocated(path):
+    """The largest block that numpy, torch or Python allocates while a model is loaded, as far as the process grows."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match="do not fit|no model can be built|not a readable"):
+        C.load_model(path)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
+
+
+def test_a_small_file_cannot_fill_the_memory(tmp_path):
+    path, config = tmp_path / "x.pt", small_config()
+    weights = new_model(config).state_dict()
+    huge = config.replace(img_size=1024, hidden_dims=[256, 256], network="classic").to_dict()     # 8 GB of weights
+    expanded = {**weights, "encoder.fc_mu.weight": torch.zeros(1, 1).expand(3, 10 ** 8)}
+    for state in ({"model_state_dict": weights, "config": huge}, {"model_state_dict": expanded, "config": config.to_dict()},
+                  {"model_state_dict": weights, "config": config.to_dict(), "more": bytearray(100)}):
+        torch.save(state, path)
+        assert allocated(path) < 100
+
+
+def test_a_compressed_archive_is_refused(tmp_path):
+    C.save({"zeros": torch.zeros(10 ** 6)}, tmp_path / "x.pt")
+    with zipfile.ZipFile(tmp_path / "x.pt") as whole, zipfile.ZipFile(tmp_path / "y.pt", "w", zipfile.ZIP_DEFLATED) as packed:
+        for member in whole.infolist():
+            packed.writestr(member.filename, whole.read(member))
+    with pytest.raises(ValueError, match="compressed"):
+        C.load(tmp_path / "y.pt")
+
+
+def test_a_flipped_bit_is_not_another_weight(tmp_path):
+    C.save(STATE, tmp_path / "x.pt")
+    whole = bytearray((tmp_path / "x.pt").read_bytes())
+    place = whole.index(STATE["weights"].numpy().tobytes())
+    whole[place + 2001] ^= 1
+    (tmp_path / "x.pt").write_bytes(whole)
+    with pytest.raises(ValueError, match="CRC"):
+        C.load(tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize("error", (OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()))
+def test_an_error_inside_a_save_is_raised_as_it_is(tmp_path, monkeypatch, error):
+    """torch.save reports "unexpected pos" instead."""
+
+    class Full(io.FileIO):
+        def write(self, data):
+            if self.tell() > 2000:
+                raise error
+            return super().write(data)
+
+    C.save(STATE, tmp_path / "last.pt")
+    with monkeypatch.context() as patch, pytest.raises(type(error)) as raised:
+        patch.setattr("builtins.open", lambda path, mode: Full(path, mode))
+        C.save({"weights": torch.zeros(10_000)}, tmp_path / "last.pt")
+    if isinstance(error, OSError):
+        assert "No space left" in str(raised.value) and "last.pt" in str(raised.value) and "kept" in str(raised.value)
+    assert C.load(tmp_path / "last.pt")["epoch"] == 3 and os.listdir(tmp_path) == ["last.pt"]
 
 
 def test_pretrained_models():

@@ -1,14 +1,18 @@
-"""python -m bvae_helpers: every setting has its flag, the commands work, errors are one line with exit code 2."""
+"""python -m bvae_helpers: every setting has its flag, the commands work, errors are short and have exit code 2."""
 
+import io
 import json
+import os
 import subprocess
 import sys
 from dataclasses import fields
 
 import pytest
+import torch
 from PIL import Image
 
-from bvae_helpers import checkpoints, training
+from bvae_helpers import __main__ as cli
+from bvae_helpers import checkpoints
 from bvae_helpers.__main__ import main, make_parser
 from bvae_helpers.config import Config, kind_of
 
@@ -43,14 +47,14 @@ def settings(monkeypatch, arguments):
     """The Config that ``train`` would use."""
     seen = []
 
-    class Enough(Exception):
+    class Enough(BaseException):
         pass
 
     def look(config):
         seen.append(config)
         raise Enough
 
-    monkeypatch.setattr("bvae_helpers.__main__.load_data", look)
+    monkeypatch.setattr("bvae_helpers.data.load_data", look)
     with pytest.raises(Enough):
         main(["train", *arguments])
     return seen[0]
@@ -86,7 +90,7 @@ def test_settings_from_a_file_then_flags(folder, monkeypatch, name, text):
     assert config == Config(beta=2.5, lr=0.02)
 
 
-def test_train_writes_checkpoints_and_goes_on(folder, capsys):
+def test_train_writes_checkpoints_and_resumes(folder, capsys):
     main([*TINY, "--save-dir", "made", "--log-dir", "none"])
     state = checkpoints.load("made/last.pt")
     assert state["epoch"] == 1 and state["config"]["hidden_dims"] == [4, 8] and state["config"]["log_dir"] is None
@@ -99,16 +103,15 @@ def test_train_writes_checkpoints_and_goes_on(folder, capsys):
     assert checkpoints.load("made/previous-1/last.pt")["epoch"] == 2
 
 
-def test_stopped_training_says_how_to_go_on(folder, capsys, monkeypatch):
-    def stopped(*args, **options):
-        training.fit(*args, **options, stop_after=1)
+def test_stopped_training_says_how_to_resume(folder, capsys, monkeypatch):
+    def stopped_fit(*args, **options):
         raise KeyboardInterrupt("stopped at step 1")
 
-    monkeypatch.setattr("bvae_helpers.__main__.fit", stopped)
-    with pytest.raises(SystemExit) as ended:
+    monkeypatch.setattr("bvae_helpers.training.fit", stopped_fit)
+    with pytest.raises(SystemExit) as stopped:
         main([*TINY, "--save-dir", "made", "--log-dir", "none"])
-    assert ended.value.code == 130 and "stopped at step 1" in capsys.readouterr().err
-    assert checkpoints.load("made/last.pt")["step"] == 1
+    said = capsys.readouterr().err
+    assert stopped.value.code == 130 and "stopped at step 1" in said and "repeat the command" in said
 
 
 def test_evaluate_a_checkpoint(trained, capsys):
@@ -126,8 +129,9 @@ def test_evaluate_with_all_scores(trained, capsys):
         assert score in said
 
 
-def test_evaluate_a_pretrained_model_agrees_with_its_card(capsys):
-    name = checkpoints.pretrained_names()[0]
+@pytest.mark.parametrize("name", checkpoints.pretrained_names())
+def test_evaluate_a_pretrained_model_agrees_with_its_card(name, capsys):
+    """The weights of every model are those that its card describes."""
     main(["evaluate", name, "--images", "1000", "--device", "cpu"])
     words = capsys.readouterr().out.split()
     card = checkpoints.load_pretrained(name).card
@@ -157,6 +161,16 @@ def test_traverse_draws_a_picture(trained, folder, capsys):
     assert min(picture.size) > 200 and picture.getextrema() == (0, 255)
 
 
+def test_export_writes_a_page(trained, folder, capsys):
+    """Of one model or of several, made of the files or names given, on fresh images with factors."""
+    main(["export", trained, "--data-path", "sprites", "--images", "64", "--out", "pages/t.html", "--device", "cpu"])
+    assert "wrote pages/t.html" in capsys.readouterr().out
+    assert os.listdir("pages") == ["t.html"]
+    main(["export", "btcvae", "vae", "--images", "64", "--device", "cpu"])
+    page = open("latents.html", encoding="utf-8").read()
+    assert '"name": "btcvae"' in page and '"name": "vae"' in page and "posX" in page
+
+
 @pytest.mark.parametrize("arguments, words", [
     (["train", "--beta", "-1"], "beta must be a number from 0"),
     (["train", "--lr", "fast"], "invalid float value: 'fast'"),
@@ -174,11 +188,20 @@ def test_traverse_draws_a_picture(trained, folder, capsys):
     (["evaluate", "broken.pt"], "not a readable checkpoint"),
     (["evaluate", "btcvae", "--images", "1"], "--images must be at least 2"),
     (["evaluate", "btcvae", "--images", "5"], "5 samples are fewer"),
-    (["traverse", "btcvae", "--images", "64", "--out", "t.nothing"], "nothing"),
+    (["evaluate", "btcvae", "--scores", "--data-path", "pictures"], "--scores compares latents with the factors"),
+    (["traverse", "btcvae", "--images", "64", "--out", "t.nothing"], "must end in .png, .pdf or .svg"),
+    (["sweep", "--seed", "3:3"], "the range '3:3' is empty"),
+    (["sweep", "--seed", "5:3"], "the range '5:3' is empty"),
+    (["sweep", "--seed", "0:x"], "'0:x' is not a range of whole numbers"),
+    (["sweep", "--seed", "0:9:2"], "'0:9:2' is not a range of whole numbers"),
+    (["sweep", "--beta", "1,x"], "invalid float or list value: '1,x'"),
     ([], "required"),
 ], ids=lambda v: " ".join(v) if isinstance(v, list) else "")
 def test_errors_are_one_line(folder, capsys, arguments, words):
     (folder / "broken.pt").write_bytes(b"PK but no archive")
+    (folder / "pictures").mkdir()
+    for k in range(4):
+        Image.new("L", (64, 64), 60 * k).save(folder / "pictures" / f"{k}.png")
     assert words in error_of(capsys, arguments)
 
 
@@ -201,6 +224,85 @@ def test_help_names_every_setting_with_its_default(capsys):
         assert f"--{f.name.replace('_', '-')}" in said and f.metadata["help"].split(";")[0] in said
 
 
+def test_an_error_of_several_lines_is_shown_whole(folder, trained, capsys):
+    """A checkpoint whose weights do not fit its own settings: the message names the weights, line by line."""
+    state = checkpoints.load(trained)
+    state["model_state_dict"].pop("encoder.fc_mu.weight")
+    torch.save(state, "lacking.pt")
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", "lacking.pt", "--device", "cpu"])
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and "encoder.fc_mu.weight" in said and "Traceback" not in said
+
+
+def test_messages_keep_their_lines_and_lose_control_characters():
+    assert cli.message_of(ValueError("first\n\tsecond \x1b[31m")) == "first\n second \\x1b[31m"
+    assert cli.message_of(RuntimeError("\n".join(map(str, range(30))))).endswith("... and 10 more lines (--traceback shows all)")
+    assert cli.message_of(KeyError("z9")) == "KeyError: 'z9' (--traceback shows where)"
+    assert cli.message_of(ValueError()) == "ValueError:  (--traceback shows where)"
+
+
+def test_an_unexpected_error_shows_no_traceback(folder, capsys, monkeypatch):
+    def broken(args):
+        raise KeyError("z9")
+
+    monkeypatch.setattr(cli, "run_traverse", broken)
+    assert "KeyError: 'z9'" in error_of(capsys, ["traverse", "btcvae"])
+
+
+def test_ranges():
+    assert cli.read_range("0:5") == [0, 1, 2, 3, 4] and cli.read_range("-1:1") == [-1, 0]
+
+
+def test_a_picture_is_written_whole_or_not_at_all(trained, folder, capsys, monkeypatch):
+    """The disk fills up in the middle: the old picture is untouched, and no part of the new one is left."""
+    from matplotlib.figure import Figure
+
+    def full_disk(self, file, **options):
+        file.write(b"half a picture")
+        raise OSError(28, "No space left on device")
+
+    (folder / "t.png").write_bytes(b"the old picture")
+    monkeypatch.setattr(Figure, "savefig", full_disk)
+    said = error_of(capsys, ["traverse", trained, "--images", "64", "--out", "t.png", "--device", "cpu"])
+    assert "No space left on device" in said
+    assert (folder / "t.png").read_bytes() == b"the old picture"
+    assert [path.name for path in folder.iterdir() if "t.png" in path.name] == ["t.png"]
+
+
+def python_m(*arguments, **environment):
+    return subprocess.run([sys.executable, "-m", "bvae_helpers", *arguments], capture_output=True, text=True,
+                          env={**os.environ, **environment})
+
+
 def test_runs_as_a_module():
-    run = subprocess.run([sys.executable, "-m", "bvae_helpers", "evaluate", "nothing"], capture_output=True, text=True)
+    run = python_m("evaluate", "nothing")
     assert run.returncode == 2 and run.stderr.count("\n") == 1 and "Traceback" not in run.stderr
+
+
+def test_a_terminal_that_only_knows_ascii(folder):
+    """Progress, results, and a file name it cannot show."""
+    made = python_m(*TINY, "--save-dir", "g\u00e4nge", "--log-dir", "none", PYTHONIOENCODING="ascii")
+    assert made.returncode == 0, made.stderr
+    assert "g?nge/best_model.pt" in made.stdout and (folder / "g\u00e4nge" / "best_model.pt").exists()
+    refused = python_m("evaluate", "\u03b2.pt", PYTHONIOENCODING="ascii")
+    assert refused.returncode == 2 and "no checkpoint at" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_a_file_name_cannot_steer_the_terminal(trained, folder, capsys):
+    main(["traverse", trained, "--images", "64", "--out", "a\x1b[2Jb.png", "--steps", "3", "--device", "cpu"])
+    assert "a\\x1b[2Jb.png" in capsys.readouterr().out
+
+
+def test_evaluate_shows_progress_in_a_terminal(trained, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+        def reconfigure(self, errors):
+            pass
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    main(["evaluate", trained, "--images", "64", "--device", "cpu"])
+    assert "loss" in terminal.getvalue() and "/64" in terminal.getvalue()

@@ -28,12 +28,13 @@ SKIPPED = {".git", ".venv", ".venv-colab", "__pycache__", ".ipynb_checkpoints", 
 def own_files(*suffixes):
     for folder, folders, files in os.walk(ROOT):
         folders[:] = sorted(f for f in folders if f not in SKIPPED)
-        yield from (pathlib.Path(folder, f) for f in sorted(files) if pathlib.Path(f).suffix in suffixes)
+        yield from (pathlib.Path(folder, f) for f in sorted(files) if pathlib.Path(f).suffix in suffixes and f not in SKIPPED)
 
 
 def full_environment():
+    """What `make test` installs: the run-time packages and those of all extras."""
     extras = PROJECT["optional-dependencies"]
-    return sorted(PROJECT["dependencies"] + extras["lab"] + extras["test"])
+    return sorted([*PROJECT["dependencies"], *(line for name in extras if name != "dev" for line in extras[name])])
 
 
 # Dependencies
@@ -54,11 +55,19 @@ def test_dependencies_are_floors_only():
         assert re.fullmatch(r"[\w.-]+>=[\d.]+", line) or line == "ipywidgets>=7.7,<9", line
 
 
+def test_make_test_installs_every_extra_and_make_lab_only_the_lab():
+    extras = PROJECT["optional-dependencies"]
+    (everything,) = extras["dev"]
+    assert set(re.search(r"\[(.+)\]", everything)[1].split(",")) == extras.keys() - {"dev"}
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^lab: \.venv/\.lab$", makefile, re.MULTILINE) and "-e '.[lab]'" in makefile
+    assert re.search(r"^test: \.venv/\.dev$", makefile, re.MULTILINE) and "-e '.[dev]'" in makefile
+
+
 def test_what_a_hosted_notebook_has_is_all_that_run_time_asks_for():
     """Colab must not have to reinstall JupyterLab, nor anything else that only the tests need."""
     names = {re.split(r"[><=]", line)[0] for line in PROJECT["dependencies"]}
     assert names == {"torch", "torchvision", "numpy", "matplotlib", "ipywidgets", "tqdm", "pillow", "tensorboard", "scikit-learn"}
-
 
 
 def test_the_package_imports_only_what_it_declares():
@@ -98,6 +107,26 @@ def test_import_loads_nothing_heavy():
     assert not loaded & {"torch", "numpy", "matplotlib", "tensorboard", "sklearn", "ipywidgets", "PIL"}
 
 
+TORCH = {"torch", "numpy"}
+DATA = TORCH | {"torchvision", "PIL"}
+FIGURES = DATA | {"matplotlib"}
+LOADED = {"config": TORCH, "losses": TORCH, "model": TORCH, "data": DATA, "latents": DATA, "checkpoints": DATA, "metrics": DATA,
+          "training": DATA, "plots": FIGURES, "explorer": FIGURES | {"ipywidgets"}, "teach": FIGURES, "__main__": DATA}
+
+
+@pytest.mark.parametrize("last", ("training __main__", "plots teach explorer"))
+def test_a_wing_loads_no_other_package(last):
+    """A slider or a training run loads no classifier, and a score no figure. What other packages import counts too."""
+    wings = ["config", "losses", "model", "data", "latents", "checkpoints", "metrics", *last.split()]
+    said = python(f"import importlib, sys\nfor wing in {wings}:\n    importlib.import_module('bvae_helpers.' + wing)\n"
+                  "    print(wing, *{m.split('.')[0] for m in sys.modules})")
+    heavy = {"matplotlib", "ipywidgets", "tensorboard", "sklearn", "scipy", "pandas", "ray", "h5py", "pyarrow"}
+    for line in said.splitlines():
+        wing, *loaded = line.split()
+        assert set(loaded) & (DATA | heavy) <= LOADED[wing], wing
+    assert len(said.splitlines()) == len(wings)
+
+
 def test_training_needs_no_figures_and_no_tensorboard():
     """Without a notebook or a log folder, what draws and what logs is never imported."""
     loaded = set(python("import sys; from bvae_helpers import training, checkpoints, metrics; "
@@ -106,13 +135,18 @@ def test_training_needs_no_figures_and_no_tensorboard():
     assert not loaded & {"matplotlib", "tensorboard", "sklearn", "ipywidgets", "ray", "h5py"}
 
 
+def test_the_top_level_stays_small():
+    names = {path.name for path in (ROOT / "bvae_helpers").iterdir()} - {"__pycache__"}
+    assert len(names) <= 15, sorted(names)
+
+
 WINGS = ("config", "model", "losses", "data", "checkpoints", "latents", "metrics", "training", "plots", "explorer", "teach",
          "__main__")     # from the bottom up: a wing imports only what stands before it
 
 
-def imported(path):
+def imported(path, package):
     """The modules of the package that a file imports, as dotted names from the top of the package."""
-    here = path.relative_to(ROOT / "bvae_helpers").parts[:-1]
+    here = path.relative_to(package).parts[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (name.name.removeprefix("bvae_helpers.") for name in node.names if name.name.startswith("bvae_helpers"))
@@ -125,15 +159,32 @@ def imported(path):
             yield from (".".join([*base, name.name]) for name in node.names)
 
 
-def test_arrows_run_one_way():
-    for path in (ROOT / "bvae_helpers").rglob("*.py"):
-        wing = path.relative_to(ROOT / "bvae_helpers").parts[0].removesuffix(".py")
-        if wing == "__init__":
-            assert not list(imported(path))
-            continue
-        for module in imported(path):
+def arrows_up(package):
+    """Imports of a package's files that lead to a wing above their own: lines of text."""
+    for path in sorted(package.rglob("*.py")):
+        wing = path.relative_to(package).parts[0].removesuffix(".py")
+        for module in imported(path, package):
             target = module.split(".")[0]
-            assert WINGS.index(target) <= WINGS.index(wing), f"{path.relative_to(ROOT)} imports {module}"
+            if target == "__version__":
+                continue
+            if wing == "__init__" or WINGS.index(target) > WINGS.index(wing):
+                yield f"{path.relative_to(package)} imports {module}"
+
+
+def test_arrows_run_one_way():
+    assert not list(arrows_up(ROOT / "bvae_helpers"))
+
+
+@pytest.mark.parametrize("file, line", [
+    ("data/batches.py", "from ..training.loop import fit"), ("model.py", "from .losses import reconstruct"),
+    ("metrics/_groups.py", "from .. import plots"), ("plots.py", "import bvae_helpers.explorer"),
+    ("latents.py", "def f():\n    from bvae_helpers.metrics import (\n        mig,\n    )"),
+    ("__init__.py", "from . import model")])
+def test_one_import_turned_round_is_noticed(tmp_path, file, line):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(f"import torch\n{line}\n", encoding="utf-8")
+    (notice,) = arrows_up(tmp_path)
+    assert notice.startswith(file)
 
 
 # Words and addresses
@@ -247,6 +298,7 @@ def test_readme_python_runs(tmp_path, monkeypatch):
         Image.new("RGB", (70, 64), (25 * k, 90, 200)).save(tmp_path / "my_pictures" / f"{k}.png")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)     # on the CPU, whatever the machine has
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     code = "\n".join(blocks)
     for amount, less in (("epochs=50", "epochs=1"), ("10_000", "300"), ("seeds=(0, 1, 2)", "seeds=(0,), train=200, test=100")):

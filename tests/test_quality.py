@@ -1,5 +1,6 @@
 """benchmarks/quality.py and the recipes of tools/pretrain.py: budgets are kept, recipes are settings that exist."""
 
+import functools
 import importlib.util
 import json
 import pathlib
@@ -7,11 +8,12 @@ import sys
 
 import pytest
 import torch
-from conftest import small_config, small_pictures
+from conftest import same_state, small_config, small_pictures
 
 from bvae_helpers import checkpoints
 from bvae_helpers.config import Config
 from bvae_helpers.data import Images, Sprites
+from bvae_helpers.training import fit
 from bvae_helpers.training.run import Run
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -23,7 +25,15 @@ def quality(monkeypatch):
     spec = importlib.util.spec_from_file_location("quality", ROOT / "benchmarks" / "quality.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    on_cpu = functools.partial(fit, device="cpu")                     # also where CUDA is
+    monkeypatch.setattr(module, "fit", on_cpu)
+    monkeypatch.setattr(pretrain_of(module), "fit", on_cpu)
     return module
+
+
+def pretrain_of(quality):
+    """tools/pretrain.py as benchmarks/quality.py has loaded it."""
+    return sys.modules[quality.table.__globals__["scores"].__module__]
 
 
 def test_every_published_row_has_a_recipe(quality):
@@ -50,7 +60,7 @@ def test_a_stopped_curve_goes_on(quality, tmp_path, monkeypatch):
     pictures = small_images()
     monkeypatch.setattr(quality, "as_images", lambda *args: pictures[0])
     monkeypatch.setattr(quality, "render", lambda *args: pictures[1:])
-    assert Run(quality.BetaVAE.from_config(config), pictures[0], config).total_steps == 20
+    assert Run(quality.BetaVAE.from_config(config), pictures[0], config, device="cpu").total_steps == 20
     point, calls = quality.point, []
 
     def interrupted(*args):
@@ -91,7 +101,7 @@ def test_curves_are_drawn_with_one_name_for_all_seeds_of_a_recipe(quality, tmp_p
 
 
 def test_a_recipe_goes_on_from_another_ones_weights(quality, tmp_path, monkeypatch):
-    pretrain = sys.modules[quality.table.__globals__["scores"].__module__]
+    pretrain = pretrain_of(quality)
     tiny = Config.sprites(num_images=64, epochs=1, batch_size=16, hidden_dims=[4], patch=8, latent_dim=3, lr=1e-3)
     monkeypatch.setattr(pretrain, "RECIPES", {"first": tiny, "second": tiny.replace(epochs=2, beta=2.0), "third": tiny})
     monkeypatch.setattr(pretrain, "AFTER", {"second": ("first", 2), "third": ("second", 0)})
@@ -102,9 +112,9 @@ def test_a_recipe_goes_on_from_another_ones_weights(quality, tmp_path, monkeypat
     trained = weights_of(pretrain.train("second", 3, tmp_path))
     first = checkpoints.load(tmp_path / "first" / "last.pt")
     (begun, images, count), = woken
-    assert first["epoch"] == 1 and (images, count) == (40, 2) and same(begun, first["model_state_dict"])
-    assert not same(trained, begun)
-    assert same(trained, weights_of(pretrain.train("second", 3, tmp_path)))           # complete: nothing is trained again
+    assert first["epoch"] == 1 and (images, count) == (40, 2) and same_state(begun, first["model_state_dict"])
+    assert not same_state(trained, begun)
+    assert same_state(trained, weights_of(pretrain.train("second", 3, tmp_path)))           # complete: nothing is trained again
     before = pretrain.what_came_before("second", tmp_path)["after"]
     assert (before["name"], before["steps"], before["latents_woken"]) == ("first", 3, 2)
     assert pretrain.what_came_before("first", tmp_path) == {}
@@ -114,7 +124,7 @@ def test_a_recipe_goes_on_from_another_ones_weights(quality, tmp_path, monkeypat
 
 
 def test_the_totals_of_a_card_are_those_of_all_its_stages(quality):
-    pretrain = sys.modules[quality.table.__globals__["scores"].__module__]
+    pretrain = pretrain_of(quality)
     first = {"steps": 100, "training_minutes": 1.5, "config": {"batch_size": 64}}
     second = {"steps": 10, "training_minutes": 0.2, "config": {"batch_size": 128}, "after": first}
     made = {"name": "third", "steps": 1, "training_minutes": 0.1, "config": {"batch_size": 256}, "after": second}
@@ -125,7 +135,3 @@ def test_the_totals_of_a_card_are_those_of_all_its_stages(quality):
 
 def weights_of(model):
     return {name: value.clone() for name, value in model.state_dict().items()}
-
-
-def same(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)

@@ -24,27 +24,22 @@ def main():
     parser.add_argument("--screenshot", type=pathlib.Path)
     parser.add_argument("--width", type=int, default=1200)
     args = parser.parse_args()
-    server, frames = lab.serve(ROOT), []
-    try:
-        with sync_playwright() as p:
-            browser = p.chromium.launch(executable_path=args.browser, args=lab.FLAGS)
-            page = browser.new_page(viewport={"width": args.width, "height": 900})
-            print(f"first slider after {lab.open_and_run(page, '00_quickstart'):.1f} s")
-            box = lab.explorer(page)
-            box.scroll_into_view_if_needed()
-            page.keyboard.press("Control+b")             # the file browser, out of the way
-            page.get_by_text("| Idle").wait_for(timeout=120_000)
-            box.scroll_into_view_if_needed()
-            page.wait_for_timeout(1500)
-            for i in range(4):
-                for _ in lab.drag(page, lab.sliders(box).nth(i), [abs(1 - k / 6) for k in range(13)]):
-                    page.wait_for_timeout(90)
-                    frames.append(Image.open(io.BytesIO(box.screenshot())))
-            if args.screenshot:
-                page.screenshot(path=args.screenshot)
-            browser.close()
-    finally:
-        server.terminate()
+    frames = []
+    with lab.Lab(ROOT) as server, sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=args.browser, args=lab.FLAGS)
+        page = browser.new_page(viewport={"width": args.width, "height": 900})
+        print(f"first slider after {server.open_and_run(page, '00_quickstart'):.1f} s")
+        lab.wait_until_finished(page)
+        page.keyboard.press("Control+b")             # closes the file browser
+        box = lab.explorer(page)
+        box.scroll_into_view_if_needed()
+        for i in range(4):
+            for _ in lab.drag(page, lab.sliders(box).nth(i), [abs(1 - k / 6) for k in range(13)]):
+                page.wait_for_timeout(90)            # the pace of the film
+                frames.append(Image.open(io.BytesIO(box.screenshot())))
+        if args.screenshot:
+            page.screenshot(path=args.screenshot)
+        browser.close()
     args.out.parent.mkdir(exist_ok=True)
     small = [f.convert("RGB").quantize(64) for f in frames]
     small[0].save(args.out, save_all=True, append_images=small[1:], duration=110, loop=0, optimize=True)

@@ -3,7 +3,7 @@
     python tools/stamp.py           # after a fork: edit project.urls in pyproject.toml, then this
     python tools/stamp.py --check   # change nothing; exit code 1 if a file needs it
 
-It also gives every notebook the same set-up cell, the one below.
+It also gives every notebook the same set-up cell, the one below, with the package's version: run it after a release, too.
 """
 
 import argparse
@@ -26,7 +26,7 @@ elif importlib.util.find_spec("bvae_helpers") is None:  # Colab, Kaggle
     subprocess.check_call([sys.executable, "-m", "pip", "install", "-q", "--no-deps", REPO_URL])
     importlib.invalidate_caches()
 from bvae_helpers.teach import setup
-env = setup()   # profile, seed, device, versions, style: one printed line'''
+env = setup(made_with="{version}")   # profile, seed, device, style: one printed line'''
 
 
 def address():
@@ -35,9 +35,15 @@ def address():
     return project["urls"]["repository"].rstrip("/")
 
 
+def version():
+    """The package's version, which the notebooks carry as the one they were made with."""
+    text = (ROOT / "bvae_helpers" / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'__version__ = "(.+)"', text)[1]
+
+
 def setup_cell():
     """The set-up cell that every notebook has."""
-    return SETUP_CELL.format(address=address())
+    return SETUP_CELL.format(address=address(), version=version())
 
 
 def badge(name):

@@ -390,12 +390,13 @@ class Run:
     def load(self, state: dict):
         """Continue from what ``state()`` returned. Raises ValueError for a run with other settings or other data."""
         checkpoints.check_same_run(state, self.config, self.fingerprint)
+        checkpoints.check_run_state(state, self.state(), self.optimizer)
         self.model.load_state_dict(state["model_state_dict"])
-        self.optimizer.load_state_dict(state["optimizer_state_dict"])
+        checkpoints.load_optimizer(self.optimizer, state["optimizer_state_dict"])
         self.scheduler.load_state_dict(state["scheduler_state_dict"])
-        if state["scaler_state_dict"] and needs_trial(self.config.precision, self.device):
+        if state["scaler_state_dict"] != {} and needs_trial(self.config.precision, self.device):
             self.use_precision("float16")                    # what the trial found when the run began
-        if state["scaler_state_dict"]:
+        if state["scaler_state_dict"] != {}:                 # empty: saved where the run was not in 16 bits
             self.scaler.load_state_dict(state["scaler_state_dict"])
         if self.discriminator:
             self.discriminator.load_state_dict(state["discriminator_state_dict"])

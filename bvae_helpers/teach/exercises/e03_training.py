@@ -1,114 +1,225 @@
-"""Checks of 03_training: saving the best, a warm-up that waits, and two bug hunts."""
+"""Checks of notebook 03: saving the best, a warm-up that waits, and two bug hunts."""
 
 import math
+from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..notebook import attempt
+from ..checking import Answer, Case, Mistake, ModelState, attempt, close, compare, numbers, one_number, side_by_side
 
 
 @attempt
-def check_saves_best(fn):
-    got = fn([5.0, 4.0, 4.5, 4.2, 3.0])
-    assert list(got) == [1, 2, 5], (f"losses 5, 4, 4.5, 4.2, 3 gave {got}, not [1, 2, 5]: an epoch is saved "
-                                    "when it is better than all before it, and epochs count from 1")
-    got = fn([2.0, 2.0, 1.0])
-    assert list(got) == [1, 3], f"losses 2, 2, 1 gave {got}, not [1, 3]: a tie is not better"
-    got = fn([math.nan, 3.0, math.nan, 2.0])
-    assert list(got) == [2, 4], (f"losses NaN, 3, NaN, 2 gave {got}, not [2, 4]: NaN is never the best, "
-                                 "and must not block later epochs")
-    assert list(fn([])) == [], "no epochs: nothing is saved"
-    return "correct: better than all before, ties and NaN left out"
+def check_saves_best(answer: Answer) -> str:
+    nan, generator = math.nan, np.random.default_rng(0)
+    losses = [[5.0, 4.0, 4.5, 4.2, 3.0], [2.0, 2.0, 1.0], [nan, 3.0, nan, 2.0], [], [nan, nan],
+              [-1.0, -3.0, -2.0, -4.5], [4e12, 5e12, 3e12], generator.normal(size=30).tolist(), [7.0]]
+    cases = [Case(f"losses {values if len(values) < 9 else 'of 30 epochs'}", (values,)) for values in losses]
+    compare(answer, cases, _improvements, {
+        "you compare with the epoch before; better than all before is wanted":
+            lambda v: [e + 1 for e in range(len(v)) if not v[e] != v[e] and (e == 0 or v[e] < v[e - 1])],
+        "you count epochs from 0; they are counted from 1": lambda v: [e - 1 for e in _improvements(v)],
+        "you save a tie; as good as before is not better":
+            lambda v: [e + 1 for e in range(len(v)) if v[e] <= min([x for x in v[:e] if x == x], default=math.inf)],
+        "a NaN is saved as the best, or makes later epochs fail to be": _blocked,
+        "the best of all is one epoch; wanted are all epochs that were the best when they ended":
+            lambda v: _improvements(v)[-1:],
+        "you return losses; epochs are wanted": lambda v: [v[e - 1] for e in _improvements(v)],
+        "you save the largest losses; the smallest are the best": lambda v: _improvements([-x for x in v]),
+    }, rtol=0, atol=0)
+    return "better than all before, ties and NaN left out"
+
+
+def _improvements(values: list[float]) -> list[int]:
+    best, epochs = math.inf, []
+    for epoch, value in enumerate(values, start=1):
+        if value < best:
+            best = value
+            epochs.append(epoch)
+    return epochs
+
+
+def _blocked(values: list[float]) -> list[int]:
+    """The mistake of starting from the first loss, whatever it is."""
+    best, epochs = None, []
+    for epoch, value in enumerate(values, start=1):
+        if best is None or value < best:
+            best = value
+            epochs.append(epoch)
+    return epochs
 
 
 @attempt
-def check_warmup(fn):
-    assert fn(0, 10, 20, 4.0) == 0 and fn(9, 10, 20, 4.0) == 0, "beta must be 0 for the first `hold` steps"
-    middle = fn(20, 10, 20, 4.0)
-    assert middle != 4.0 * 20 / 30, "you count the ramp from step 0; it begins at `hold`"
-    assert math.isclose(middle, 2.0), f"half-way up the ramp beta is {middle}, not half of 4"
-    assert fn(30, 10, 20, 4.0) == 4.0, f"at hold + ramp beta is {fn(30, 10, 20, 4.0)}, not 4"
-    late = fn(1000, 10, 20, 4.0)
-    assert late == 4.0, f"long after the ramp beta is {late}; it must stay at 4"
-    try:
-        sudden = fn(10, 10, 0, 4.0)
-    except ZeroDivisionError:
-        raise AssertionError("ramp = 0 divides by zero; beta should jump to its value at `hold`") from None
-    assert sudden == 4.0, f"with ramp = 0 beta at `hold` is {sudden}, not 4"
-    return "correct: it waits, rises, and stays"
+def check_warmup(answer: Answer) -> str:
+    schedules = [(10, 20, 4.0), (7, 3, 0.5), (0, 8, 2.0), (10, 0, 4.0), (0, 0, 3.0)]
+    cases = [Case(f"step = {step}, hold = {hold}, ramp = {ramp}, beta = {beta}", (step, hold, ramp, beta))
+             for hold, ramp, beta in schedules
+             for step in sorted({0, max(0, hold - 1), hold, hold + 1, hold + ramp // 2, hold + ramp, 999})]
+    compare(answer, cases, _warmup, {
+        "there is no waiting: beta is to be 0 for the first `hold` steps": lambda s, h, r, b: _warmup(s, 0, r, b),
+        "the ramp is counted from step 0; it begins at `hold`":
+            lambda s, h, r, b: 0.0 if s < h else b * min(1.0, s / max(1, h + r)),
+        "the ramp ends at step `ramp`; it takes `ramp` steps from `hold` on":
+            lambda s, h, r, b: 0.0 if s < h else b if s >= r else b * (s - h) / r,
+        "beta rises for ever; after the ramp it is to stay":
+            lambda s, h, r, b: 0.0 if s < h else b * (s - h) / max(r, 1),
+        "you are one step early: at `hold` the ramp begins, at 0":
+            lambda s, h, r, b: 0.0 if s < h else b * min(1.0, (s - h + 1) / max(1, r)),
+    }, rtol=1e-5, atol=1e-7)
+    return "it waits, rises, and stays"
 
 
-class Fragile(nn.Module):
-    """A tiny autoencoder-like model that behaves differently in train and in eval mode."""
+def _warmup(step: int, hold: int, ramp: int, beta: float) -> float:
+    if step < hold:
+        return 0.0
+    return beta if step >= hold + ramp else beta * (step - hold) / ramp
 
-    def __init__(self):
+
+class _Fragile(nn.Module):
+    """A small network that works differently in training and in eval mode, and notes whether gradients are "
+    "recorded."""
+
+    def __init__(self, seed: int):
         super().__init__()
-        torch.manual_seed(0)
-        self.norm, self.drop, self.layer = nn.BatchNorm2d(1), nn.Dropout(0.5), nn.Conv2d(1, 1, 3, padding=1)
+        self.encoder = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.Dropout(0.5))
+        self.decoder = nn.Sequential(nn.Conv2d(2, 1, 3, padding=1), nn.BatchNorm2d(1), nn.Sigmoid())
+        self.recorded = False
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for name, value in self.state_dict().items():
+                if value.is_floating_point():
+                    value.copy_(torch.rand(value.shape, generator=generator) + (0.3 if "running" in name else -0.5))
 
-    def forward(self, x):
-        recon = torch.sigmoid(self.layer(self.drop(self.norm(x))))
-        return recon, x.mean((1, 2, 3))[:, None], torch.zeros(len(x), 1)
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        self.recorded |= torch.is_grad_enabled()
+        h = self.encoder(x)
+        return self.decoder(h), h.mean((2, 3)), h.mean((2, 3)) - 1
 
 
 @attempt
-def check_validate(fn):
-    images = torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(1))
-    images[8:] *= 3                                   # the last two are harder: a mean of means shows
-    model = Fragile().train()
-    before = {k: v.clone() for k, v in model.state_dict().items()}
-    reference = Fragile().eval()
+def check_validate(answer: Answer) -> str:
+    for n, batch_size, training, seed in ((10, 4, True, 1), (7, 3, False, 2), (6, 8, True, 3)):
+        images = torch.rand(n, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
+        images[n - n % batch_size:] *= 3            # the images of an incomplete batch are harder
+        model = _Fragile(seed).train(training)
+        state = ModelState(model)
+        got = answer(model, images, batch_size)
+        state.check()
+        if isinstance(got, torch.Tensor):
+            raise Mistake(f"{one_number(got)}")
+        _check_error(numbers(got), seed, images, batch_size)
+        if model.recorded:
+            raise Mistake("the number is right, but gradients are recorded while you only measure, which costs "
+                          "memory: use `torch.no_grad()`")
+    return "eval mode, no graph, every image counts the same"
+
+
+def _check_error(got: torch.Tensor, seed: int, images: torch.Tensor, batch_size: int) -> None:
+    reference = _Fragile(seed).eval()
     with torch.no_grad():
-        errors = (reference(images)[0] - images).square().sum((1, 2, 3))   # (10,)
-    got = fn(model, images, 4)
-    changed = [k for k, v in model.state_dict().items() if not torch.equal(v, before[k])]
-    assert not changed, f"validation changed {', '.join(changed)}: the model was left in train mode"
-    assert not (isinstance(got, torch.Tensor) and got.requires_grad), "the result carries a graph: use .item()"
-    assert isinstance(got, float), f"return a float, not a {type(got).__name__}"
-    means = sum(float(e.mean()) for e in errors.split(4)) / 3
-    assert not math.isclose(got, means, rel_tol=1e-5), "a mean of the batches' means: wrong weights"
-    want = float(errors.mean())
-    assert math.isclose(got, want, rel_tol=1e-5), f"{want:.4f} is wanted, you have {got:.4f}: sum over pixels"
-    assert model.training, "the model came in train mode and left in eval mode: put it back"
-    fn(model.eval(), images, 4)
-    assert not model.training, "the model came in eval mode and left in train mode"
-    return "correct: eval mode, no graph, every image counts the same"
+        difference = reference(images)[0] - images
+        errors = difference.square().sum((1, 2, 3)).double()                  # (N,)
+    if close(got, errors.mean(), rtol=1e-4):
+        return
+    full = len(images) // batch_size * batch_size
+    for message, wrong in {
+            "you take the mean of the batches' means: an image in a small batch then counts more":
+                torch.stack([e.mean() for e in errors.split(batch_size)]).mean(),
+            "you average over pixels; the squared error of an image is a sum over its pixels":
+                errors.mean() / images[0].numel(),
+            "you sum over the images; the error per image is wanted": errors.sum(),
+            "you leave out the last, incomplete batch": errors[:full].mean(),
+            "that is the absolute error; the squared one is wanted": difference.abs().sum((1, 2, 3)).double().mean(),
+    }.items():
+        if close(got, wrong, rtol=1e-4):
+            raise Mistake(message)
+    raise Mistake(side_by_side(got, errors.mean(), f"{len(images)} images in batches of {batch_size}"))
 
 
 @attempt
-def check_train_epoch(fn):
-    batches = list(torch.randn(5, 4, 3, generator=torch.Generator().manual_seed(2)).unbind(0))
-    graph = []
+def check_train_epoch(answer: Answer) -> str:
+    for sizes, make in (((4, 4, 4, 4), lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.5)),
+                        ((5, 2, 6), lambda p: torch.optim.Adam(p, lr=0.05))):
+        generator = torch.Generator().manual_seed(len(sizes))
+        batches = [torch.randn(size, 3, generator=generator) for size in sizes]
+        model, losses = _linear().eval(), []
+        got = answer(model, batches, make(model.parameters()), _watched(losses))
+        _check_weights(model, batches, make)
+        if isinstance(got, torch.Tensor):
+            raise Mistake(f"{one_number(got)}")
+        _check_mean(numbers(got), losses, sizes)
+    return "fresh gradients, train mode, a plain number"
 
-    def loss_of(model, x):
-        assert model.training, "the model is in eval mode: a validation left it so; call model.train()"
-        assert torch.is_grad_enabled(), "gradients are off: nothing can be learned"
-        loss = F.mse_loss(model(x), x.sum(1, keepdim=True))
-        graph.append(loss)
+
+def _linear() -> nn.Module:
+    model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
+    with torch.no_grad():
+        for value in model.parameters():
+            value.copy_(torch.linspace(-0.5, 0.7, value.numel()).reshape(value.shape))
+    return model
+
+
+def _loss_of(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return F.mse_loss(model(x), x.sum(1, keepdim=True))
+
+
+def _watched(losses: list[float]) -> Callable[[nn.Module, torch.Tensor], torch.Tensor]:
+    """The loss function that the answer is given: it notes what it returns, and complains about the wrong mode."""
+
+    def loss_of(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        if not all(module.training for module in model.modules()):
+            raise Mistake("the model is still in eval mode, in which the validation before left it: call "
+                          "model.train()")
+        if not torch.is_grad_enabled():
+            raise Mistake("gradients are not recorded, so that nothing can be learned")
+        loss = _loss_of(model, x)
+        losses.append(loss.item())
         return loss
 
-    def run(train):
-        torch.manual_seed(3)
-        model = nn.Linear(3, 1).eval()
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        return model, train(model, batches, optimizer, loss_of)
+    return loss_of
 
-    def reference(model, batches, optimizer, loss_of):
-        model.train()
-        values = []
-        for x in batches:
+
+def _check_weights(model: nn.Module, batches: list[torch.Tensor], make: Callable) -> None:
+    """The weights after the pass are those of the right loop; those of well-known wrong loops are named."""
+    mine = _flat(model)
+    if close(mine, _trained(batches, make), rtol=1e-4):
+        return
+    for message, wrong in {
+            "your function leaves the weights as they were": _flat(_linear()),
+            "each gradient is added to those of the batches before: `backward()` does not clear them":
+                _trained(batches, make, clear=False),
+            "only the last batch has a step": _trained(batches[-1:], make)}.items():
+        if close(mine, wrong, rtol=1e-4):
+            raise Mistake(message)
+    raise Mistake(side_by_side(mine[:3], _trained(batches, make)[:3], "the first three weights after your pass"))
+
+
+def _trained(batches: list[torch.Tensor], make: Callable, clear: bool = True) -> torch.Tensor:
+    model = _linear()
+    optimizer = make(model.parameters())
+    for x in batches:
+        if clear:
             optimizer.zero_grad()
-            loss_of(model, x).backward()
-            optimizer.step()
-            values.append(graph[-1].item())
-        return sum(values) / len(values)
+        _loss_of(model, x).backward()
+        optimizer.step()
+    return _flat(model)
 
-    model, got = run(fn)
-    right, want = run(reference)
-    gap = float((model.weight - right.weight).detach().abs().max())
-    assert gap < 1e-6, f"the weights are off by {gap:.2g}: is each gradient of its own batch only (zero_grad)?"
-    assert isinstance(got, float), f"return a float, not a {type(got).__name__}: a tensor keeps its graph in memory"
-    assert math.isclose(got, want, rel_tol=1e-5), f"the mean of the batches' losses is {want:.4f}, you have {got:.4f}"
-    return "correct: fresh gradients, train mode, a plain number"
+
+def _flat(model: nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in model.parameters()]).double()
+
+
+def _check_mean(got: torch.Tensor, losses: list[float], sizes: tuple) -> None:
+    values = torch.tensor(losses[:len(sizes)], dtype=torch.float64)
+    if close(got, values.mean()):
+        return
+    for message, wrong in {
+            "you return the loss of the last batch; the mean over the batches is wanted": values[-1],
+            "you return the sum of the batches' losses; their mean is wanted": values.sum(),
+            "you weight each batch by its size; here every batch counts the same":
+                (values * torch.tensor(sizes)).sum() / sum(sizes)}.items():
+        if close(got, wrong):
+            raise Mistake(message)
+    raise Mistake(side_by_side(got, values.mean(), f"batch losses {[round(v, 4) for v in losses]}"))

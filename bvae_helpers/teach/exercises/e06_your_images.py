@@ -1,33 +1,64 @@
 """Checks of notebook 06: the direction of an attribute, and cutting a picture square."""
 
 import torch
+import torch.nn.functional as F
 
-from ..notebook import attempt
-
-
-@attempt
-def check_attribute_direction(fn):
-    mu = torch.tensor([[1.0, 0.0], [3.0, 2.0], [0.0, 4.0], [2.0, 4.0], [1.0, 7.0]])
-    has = torch.tensor([True, True, False, False, False])
-    got = fn(mu, has)
-    assert got.shape == (2,), f"your direction has shape {tuple(got.shape)}; one number a latent is wanted, (D,) = (2,)"
-    assert not torch.allclose(got, torch.tensor([-1.0, 4.0])), "the direction leads away from the attribute: with minus without"
-    assert not torch.allclose(got, torch.tensor([1.0, -13.0])), "you took sums: the larger group then weighs more; take means"
-    assert not torch.allclose(got, torch.tensor([0.6, -2.4])), "you compared with the mean of all; compare with those without it"
-    assert torch.allclose(got, torch.tensor([1.0, -4.0])), f"you found {got.tolist()}; the means differ by [1.0, -4.0]"
-    return "correct: from the mean code without the attribute to the mean code with it"
+from ..checking import Answer, Case, attempt, compare
 
 
 @attempt
-def check_centre_square(fn):
-    wide = torch.arange(24).reshape(1, 4, 6)
-    got = fn(wide)
-    assert got.shape != (1, 6, 6), "the square has the longer side: it would reach beyond the picture"
-    assert got.shape == (1, 4, 4), f"a picture (1, 4, 6) became {tuple(got.shape)}; the largest square is (1, 4, 4)"
-    assert not torch.equal(got, wide[:, :, :4]), "you cut at the left edge: half of the surplus belongs to each side"
-    assert torch.equal(got, wide[:, :, 1:5]), "these are not the central four columns (did you resize instead of cutting?)"
-    tall = wide.transpose(1, 2)
-    got = fn(tall)
-    assert got.shape == (1, 4, 4), f"a tall picture (1, 6, 4) became {tuple(got.shape)}; (1, 4, 4) is wanted"
-    assert torch.equal(got, tall[:, 1:5]), "the tall picture is not cut at its centre: are rows and columns exchanged?"
-    return "correct: the centre is kept, and nothing is squeezed"
+def check_attribute_direction(answer: Answer) -> str:
+    cases = []
+    for n, latents, share, seed in ((5, 2, 0.5, 0), (40, 6, 0.3, 1), (33, 3, 0.8, 2)):
+        generator = torch.Generator().manual_seed(seed)
+        has = torch.rand(n, generator=generator) < share
+        moved = torch.randn(latents, generator=generator)
+        mu = 0.7 + torch.randn(n, latents, generator=generator) + has[:, None] * moved
+        cases.append(Case(f"{n} codes, {int(has.sum())} with the attribute", (mu, has)))
+    compare(answer, cases, _direction, {
+        "the direction leads away from the attribute; from those without to those with is wanted":
+            lambda mu, has: -_direction(mu, has),
+        "you take sums: the larger group then weighs more": lambda mu, has: mu[has].sum(0) - mu[~has].sum(0),
+        "you compare with the mean of all; compare with that of those without it":
+            lambda mu, has: mu[has].mean(0) - mu.mean(0),
+        "that is the mean code of those with the attribute; a direction begins at those without":
+            lambda mu, has: mu[has].mean(0),
+        "you make the direction one unit long; its length is the distance of the two means":
+            lambda mu, has: F.normalize(_direction(mu, has), dim=0),
+        "you average over the latents; one number for each latent is wanted":
+            lambda mu, has: mu[has].mean() - mu[~has].mean(),
+        "you divide by the number of all codes, not by that of each group":
+            lambda mu, has: (mu[has].sum(0) - mu[~has].sum(0)) / len(mu),
+        "those are medians; the difference of the means is wanted":
+            lambda mu, has: mu[has].median(0).values - mu[~has].median(0).values,
+    })
+    return "from the mean code without the attribute to the mean code with it"
+
+
+def _direction(mu: torch.Tensor, has: torch.Tensor) -> torch.Tensor:
+    return mu[has].mean(0) - mu[~has].mean(0)
+
+
+@attempt
+def check_centre_square(answer: Answer) -> str:
+    generator = torch.Generator().manual_seed(0)
+    cases = [Case(f"a picture {shape}", (torch.randint(256, shape, generator=generator),))
+             for shape in ((1, 4, 6), (3, 9, 4), (2, 5, 5), (1, 3, 10), (3, 8, 5))]
+    compare(answer, cases, [_square, lambda p: _square(p, later=1)], {
+        "you cut at the left and upper edge: half of the surplus belongs to each side":
+            lambda p: p[:, :min(p.shape[1:]), :min(p.shape[1:])],
+        "you cut at the right and lower edge: half of the surplus belongs to each side":
+            lambda p: p[:, -min(p.shape[1:]):, -min(p.shape[1:]):],
+        "the picture is squeezed into a square; it is to be cut":
+            lambda p: F.interpolate(p[None].float(), size=2 * (min(p.shape[1:]),))[0].to(p.dtype),
+        "wide pictures are cut, and tall ones are not": lambda p: _square(p) if p.shape[2] >= p.shape[1] else p,
+        "tall pictures are cut, and wide ones are not": lambda p: _square(p) if p.shape[1] >= p.shape[2] else p,
+    }, rtol=0, atol=1e-3)
+    return "the centre is kept, and nothing is squeezed"
+
+
+def _square(picture: torch.Tensor, later: int = 0) -> torch.Tensor:
+    """The central square; of an odd surplus, the larger half before it (``later`` = 1) or behind it (0)."""
+    side = min(picture.shape[1:])
+    top, left = ((size - side + later) // 2 for size in picture.shape[1:])
+    return picture[:, top:top + side, left:left + side]

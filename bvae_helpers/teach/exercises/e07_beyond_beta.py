@@ -4,86 +4,141 @@ import math
 
 import torch
 
-from ...losses import total_correlation
-from ..notebook import attempt
+from ...losses import log_gaussian, total_correlation
+from ..checking import Answer, Case, Mistake, attempt, compare, compare_gradients, numbers, side_by_side
 
 
 @attempt
-def check_total_correlation(fn):
-    generator = torch.Generator().manual_seed(0)
-    mu = torch.randn(40, 5, generator=generator)
-    logvar = -1 + 0.3 * torch.randn(40, 5, generator=generator)
-    z = mu + (logvar / 2).exp() * torch.randn(40, 5, generator=generator)
-    got = torch.as_tensor(fn(z, mu, logvar))
-    assert got.shape == (), f"your answer has shape {tuple(got.shape)}; one number is wanted, the mean over the batch"
-    got, want, step = float(got), float(total_correlation(z, mu, logvar)), math.log(40)
-    assert abs(got - (want - 4 * step)) > 1e-3, \
-        f"you get {got:.1f}: (D - 1) log B nats too low. Both densities are means over the batch, not sums: weight them 1/B"
-    assert abs(got - (want - 5 * step)) > 1e-3, f"you get {got:.1f}: the marginals lack their weight, 1/B in each latent"
-    assert abs(got - (want + step)) > 1e-3, f"you get {got:.1f}: the joint density lacks its weight, 1/B"
-    assert abs(got + want) > 1e-3, f"you get {got:.2f}, the negative: it is the log of the joint minus the marginals'"
-    assert abs(got - swapped(z, mu, logvar)) > 1e-3, "you averaged over the samples z; q(z) averages over the posteriors"
-    assert abs(got - want) < 1e-3, f"you get {got:.3f}; {want:.3f} is right"
-    own = float(fn(z[:, :1], mu[:, :1], logvar[:, :1]))
-    assert abs(own) < 1e-4, f"a single latent has no total correlation, you get {own:.3f}"
-    return "correct: a mean of posteriors in the joint, and one in every marginal"
+def check_total_correlation(answer: Answer) -> str:
+    cases = [Case(f"{batch} codes of {size} latents", _posterior(batch, size, seed))
+             for batch, size, seed in ((40, 5, 0), (17, 3, 1), (12, 1, 2))]
+    compare(answer, cases, total_correlation, {
+        "you are (D - 1) log B nats too low, as without any weights: q(z) is a mean of B posteriors, and so is each "
+        "marginal":
+            lambda z, mu, logvar: _estimate(z, mu, logvar, 0, 0),
+        "the marginals are sums over the batch; each is a mean of B posteriors":
+            lambda z, mu, logvar: _estimate(z, mu, logvar, 1, 0),
+        "the joint density is a sum over the batch; it is a mean of B posteriors":
+            lambda z, mu, logvar: _estimate(z, mu, logvar, 0, 1),
+        "the sign is wrong: it is the log of the joint density minus those of the marginals":
+            lambda z, mu, logvar: -total_correlation(z, mu, logvar),
+        "you average over the samples z under one posterior; q(z) averages over the posteriors of one z":
+            lambda z, mu, logvar: _estimate(z, mu, logvar, 1, 1, over=0),
+        "that is one number for each code; their mean over the batch is wanted":
+            lambda z, mu, logvar: _estimate(z, mu, logvar, 1, 1, mean=False),
+        "you sum over the batch; the mean over it is wanted":
+            lambda z, mu, logvar: len(z) * total_correlation(z, mu, logvar),
+    }, rtol=1e-3, atol=2e-4)
+    compare_gradients(answer, cases[1], total_correlation, ("z", "mu", "logvar"), rtol=1e-2)
+    return "a mean of posteriors in the joint, and one in every marginal"
 
 
-def swapped(z, mu, logvar):
-    """The estimate with its two images mixed up: averaged over the samples under one posterior."""
-    log_q = -0.5 * ((z[None] - mu[:, None]).square() / logvar[:, None].exp() + logvar[:, None] + math.log(2 * math.pi))
-    count = math.log(len(z))
-    joint = torch.logsumexp(log_q.sum(2), 1) - count
-    return float((joint - (torch.logsumexp(log_q, 1) - count).sum(1)).mean())
+def _posterior(batch: int, size: int, seed: int) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(seed)
+    mu = torch.randn(batch, size, generator=generator)
+    logvar = -1 + 0.5 * torch.randn(batch, size, generator=generator)
+    return mu + (logvar / 2).exp() * torch.randn(batch, size, generator=generator), mu, logvar
 
 
-@attempt
-def check_permute_latents(fn):
-    generator = torch.Generator().manual_seed(0)
-    a = torch.randn(500, 1, generator=generator)
-    z = torch.cat([a, a, -a], dim=1)                          # three latents that tell the same
-    kept = z.clone()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        got, again = fn(z), fn(z)
-    assert got.shape == (500, 3), f"your answer has shape {tuple(got.shape)}; (B, D) = (500, 3) is wanted"
-    assert torch.equal(z, kept), "the caller's z came back changed; write into a copy"
-    assert torch.equal(got.sort(0).values, z.sort(0).values), \
-        "a latent has other values than before: shuffle within each latent, over the batch, and draw nothing twice"
-    correlation = float(torch.corrcoef(got.T)[0, 1])
-    assert abs(correlation) < 0.3, f"latents 0 and 1 still correlate at {correlation:.2f}: every latent needs its own shuffle"
-    assert not torch.equal(got[:, 0], z[:, 0]), "latent 0 was not shuffled"
-    assert not torch.equal(got, again), "a second call gives the same shuffle; draw it anew each time"
-    return "correct: each latent keeps its values, and forgets the others"
+def _estimate(z, mu, logvar, joint: float, marginal: float, over: int = 1, mean: bool = True) -> torch.Tensor:
+    """The estimate with log B taken ``joint`` and ``marginal`` times (1 each is right), summed over axis ``over``."""
+    log_q, log_b = log_gaussian(z[:, None], mu[None], logvar[None]), math.log(len(z))
+    log_qz_d = torch.logsumexp(log_q, over) - marginal * log_b
+    each = torch.logsumexp(log_q.sum(2), over) - joint * log_b - log_qz_d.sum(1)
+    return each.mean() if mean else each
 
 
 @attempt
-def check_capacity_penalty(fn):
-    kl, gamma = torch.tensor([3.0, 1.0, 0.0]), 10.0           # 4 nats in all
-    low, met, high = (torch.as_tensor(fn(kl, c, gamma)) for c in (1.0, 4.0, 6.0))
-    assert low.shape == (), f"your penalty has shape {tuple(low.shape)}; one number is wanted"
-    low, met, high = float(low), float(met), float(high)
-    assert high >= 0, f"4 nats with 6 allowed cost {high:g}: below the capacity you pay out. Take the distance, |KL - C|"
-    assert high > 0, "4 nats with 6 allowed cost nothing: the objective asks for C nats, it does not only allow them"
-    assert met == 0, f"4 nats with a capacity of 4 cost {met:g}: C is for the sum over the latents, not for each"
-    assert (low, high) == (30.0, 20.0), f"4 nats cost {low:g} at C = 1 and {high:g} at C = 6; 30 and 20 are right"
-    return "correct: gamma times the distance of the whole KL from C"
+def check_permute_latents(answer: Answer) -> str:
+    for batch, size, seed in ((500, 3, 11), (300, 5, 12)):
+        z = torch.randn(batch, size, generator=torch.Generator().manual_seed(seed))
+        got, again = numbers(answer(z)), numbers(answer(z))
+        if got.shape != z.shape:
+            raise Mistake(side_by_side(got, z.double(), f"z of shape {tuple(z.shape)}"))
+        if not torch.equal(got.sort(0).values, z.sort(0).values.double()):
+            raise Mistake("a latent holds other values than before: each is to keep its own, every one of them once, "
+                          "in another order over the batch")
+        _check_order(_moved(got, z), batch)
+        if torch.equal(got, again):
+            raise Mistake("two calls give the same shuffle: it is to be another one every time")
+    return "each latent keeps its values, and forgets the others"
+
+
+def _moved(got: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """From which row each value came: (B, D)."""
+    return z.double().argsort(0).gather(0, got.argsort(0).argsort(0))
+
+
+def _check_order(source: torch.Tensor, batch: int) -> None:
+    """``source`` (B, D) holds a shuffle of its own for every latent."""
+    for d, column in enumerate(source.T):
+        if (column == torch.arange(batch)).float().mean() > 0.5:
+            raise Mistake(f"latent {d}, or most of it, is not shuffled; each of them is to be")
+        if ((column[1:] - column[:-1]).abs() == 1).float().mean() > 0.5:
+            raise Mistake(f"latent {d} is shifted or turned round, and neighbours stay neighbours: shuffle it")
+        for e in range(d):
+            if (column == source[:, e]).float().mean() > 0.5:
+                raise Mistake(f"latents {e} and {d} get the same shuffle, and depend on each other as before")
 
 
 @attempt
-def check_aggregate_covariance(fn):
-    generator = torch.Generator().manual_seed(0)
-    mu = torch.randn(300, 3, generator=generator) @ torch.tensor([[1.0, 0.5, 0.0], [0.0, 0.6, 0.0], [0.0, 0.0, 0.1]])
-    logvar = torch.tensor([-3.0, -1.0, 0.0]) + 1.5 * torch.randn(300, 3, generator=generator)
-    got, centred = fn(mu, logvar), mu - mu.mean(0)
-    assert got.shape == (3, 3), f"your covariance has shape {tuple(got.shape)}; (D, D) = (3, 3) is wanted"
-    cov = centred.T @ centred / len(mu)
-    for added, words in ((torch.zeros(3), "that is Cov[mu], DIP-VAE I: the noise of the posteriors is missing"),
-                         ((logvar / 2).exp().mean(0), "you added standard deviations; variances add"),
-                         (logvar.mean(0).exp(), "you averaged logvar and took exp; average the variances")):
-        assert not torch.allclose(got, cov + added.diag(), atol=1e-4), words
-    want = cov + logvar.exp().mean(0).diag()
-    assert torch.allclose(got - got.diag().diag(), want - want.diag().diag(), atol=3e-3), \
-        "off the diagonal only mu counts: the noise of two latents is independent"
-    assert torch.allclose(got, want, atol=1e-2), "the diagonal is wrong; the variance of z is that of mu plus the mean of sigma^2"
-    return "correct: the spread of the means, and the mean of the spreads"
+def check_capacity_penalty(answer: Answer) -> str:
+    cases = [Case(f"KL {kl}, C = {capacity}, gamma = {gamma}", (torch.tensor(kl), capacity, gamma))
+             for kl, capacity, gamma in (([3.0, 1.0, 0.0], 1.0, 10.0), ([3.0, 1.0, 0.0], 4.0, 10.0),
+                                         ([0.5, 2.0], 6.0, 3.0),
+                                         ([1.5, 0.25, 2.0, 4.0], 0.0, 1.5), ([0.2, 0.1, 0.4, 0.3, 1.0], 9.5, 100.0))]
+    compare(answer, cases, _penalty, {
+        "below C you pay out: too few nats cost as much as too many": lambda kl, c, gamma: gamma * (kl.sum() - c),
+        "the sign is wrong, or the distance is none: too many nats cost as much as too few":
+            lambda kl, c, gamma: gamma * (c - kl.sum()),
+        "fewer nats than C cost nothing; they are to cost as much as too many":
+            lambda kl, c, gamma: gamma * (kl.sum() - c).clamp(min=0),
+        "more nats than C cost nothing; they are to cost as much as too few":
+            lambda kl, c, gamma: gamma * (c - kl.sum()).clamp(min=0),
+        "C is for the whole code, and you ask it of each latent": lambda kl, c, gamma: gamma * (kl - c).abs().sum(),
+        "C is for the whole code: sum the KL over the latents": lambda kl, c, gamma: gamma * (kl.mean() - c).abs(),
+        "C is for the whole code, and you compare it with each latent": lambda kl, c, gamma: gamma * (kl - c).abs(),
+        "the distance is squared; it counts as it is": lambda kl, c, gamma: gamma * (kl.sum() - c) ** 2,
+        "gamma is missing": lambda kl, c, gamma: (kl.sum() - c).abs(),
+    })
+    for case in (cases[0], cases[2]):
+        compare_gradients(answer, case, _penalty, ("kl_per_latent",))
+    return "gamma times the distance of the whole KL from C"
+
+
+def _penalty(kl_per_latent: torch.Tensor, capacity: float, gamma: float) -> torch.Tensor:
+    return gamma * (kl_per_latent.sum() - capacity).abs()
+
+
+@attempt
+def check_aggregate_covariance(answer: Answer) -> str:
+    cases = []
+    for n, size, seed in ((300, 3, 0), (60, 2, 1), (100, 5, 2)):
+        generator = torch.Generator().manual_seed(seed)
+        mu = torch.randn(n, size, generator=generator) @ torch.randn(size, size, generator=generator) + 1.5
+        logvar = 1.5 * torch.randn(n, size, generator=generator) - torch.rand(size, generator=generator)
+        cases.append(Case(f"{n} images, {size} latents", (mu, logvar)))
+    compare(answer, cases, [_covariance, lambda mu, logvar: torch.cov(mu.T) + logvar.exp().mean(0).diag()], {
+        "that is the covariance of mu, DIP-VAE I's: the noise of the posteriors is missing":
+            lambda mu, logvar: torch.cov(mu.T, correction=0),
+        "you add standard deviations; variances add":
+            lambda mu, logvar: torch.cov(mu.T, correction=0) + (logvar / 2).exp().mean(0).diag(),
+        "you average logvar and then take exp; average the variances":
+            lambda mu, logvar: torch.cov(mu.T, correction=0) + logvar.mean(0).exp().diag(),
+        "you add logvar; variances add": lambda mu, logvar: torch.cov(mu.T, correction=0) + logvar.mean(0).diag(),
+        "the noise is added off the diagonal, too; that of two latents of an image is independent":
+            lambda mu, logvar: torch.cov(mu.T, correction=0) + logvar.exp().mean(0),
+        "you sum the variances over the images; their mean is wanted":
+            lambda mu, logvar: torch.cov(mu.T, correction=0) + logvar.exp().sum(0).diag(),
+        "the means are not subtracted: a covariance is about the mean":
+            lambda mu, logvar: mu.T @ mu / len(mu) + logvar.exp().mean(0).diag(),
+        "that is a correlation; a covariance is wanted":
+            lambda mu, logvar: torch.corrcoef(mu.T) + logvar.exp().mean(0).diag(),
+        "only the noise is there; the spread of the means belongs to it":
+            lambda mu, logvar: logvar.exp().mean(0).diag(),
+    }, rtol=1e-3, atol=1e-3)
+    return "the spread of the means, and the mean of the spreads"
+
+
+def _covariance(mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
+    return torch.cov(mu.T, correction=0) + logvar.exp().mean(0).diag()
