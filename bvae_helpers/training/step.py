@@ -112,7 +112,7 @@ def rates_from(tensors: list[Tensor], optimizer: torch.optim.Optimizer) -> Itera
     Before and after it, schedules and checkpoints find plain numbers. With an empty list, nothing changes.
     """
     numbers = [group["lr"] for group in optimizer.param_groups]
-    recording = torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
+    recording = any(rate.is_cuda for rate in tensors) and torch.cuda.is_current_stream_capturing()
     for group, rate in zip(optimizer.param_groups, tensors):
         group.update(lr=rate, capturable=recording)
     try:
