@@ -654,3 +654,27 @@ def test_a_note_with_other_names_is_no_cache(tmp_path):
 @pytest.mark.parametrize("n", [1, 2])
 def test_one_picture_and_two(tmp_path, n):
     assert ImageFolder(gallery(tmp_path, n), 8).shape == (n, 3, 8, 8)
+
+
+def test_a_folder_called_like_drawn_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    gallery(tmp_path / "faces", 2)
+    with pytest.warns(UserWarning, match="'faces' means the images drawn by our own code.* write './faces'"):
+        assert not isinstance(load_data(Config(data_path="faces", img_size=16)), ImageFolder)
+    assert len(load_data(Config(data_path="./faces", img_size=16))) == 2
+
+
+@pytest.mark.parametrize("name", ["PHOTOS.ZIP", "photos.zip"])
+def test_zips_and_folders_by_any_name(tmp_path, name):
+    gallery(tmp_path / "pictures.npz", 2)                  # a folder, whatever it is called
+    archive = shutil.make_archive(tmp_path / "made", "zip", tmp_path / "pictures.npz")
+    pathlib.Path(archive).rename(tmp_path / name)
+    for path in (name, "pictures.npz"):
+        assert load_data(Config(data_path=tmp_path / path, img_size=16)).names == ["000.png", "001.png"]
+
+
+@pytest.mark.parametrize("name", ["dsprites.NPZ", "shapes.hdf5", "shapes.H5"])
+def test_files_with_factors_by_any_suffix(tmp_path, name):
+    """They reach the readers of such files, which then say what is wrong with this one."""
+    with pytest.raises((FileNotFoundError, ImportError), match="no file at|h5py"):
+        load_data(Config(data_path=tmp_path / name))
