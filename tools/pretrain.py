@@ -3,8 +3,9 @@
     python tools/pretrain.py btcvae --threads 1      # stop it at any time; the same command resumes it
     python tools/pretrain.py --rescore vae btcvae    # do not train: score the published weights again
 
-Weights are stored in float16, and scored as stored. Each model is trained with several seeds if time allows, and chosen by
-its scores over ``SELECTION_SEEDS``; the card's scores are over ``EVALUATION_SEEDS``, which had no part in that choice.
+Weights are stored in float16, and scored as stored. Each model is trained with several seeds if time allows, and chosen
+by its scores over ``SELECTION_SEEDS``; the card's scores are over ``EVALUATION_SEEDS``, which had no part in that
+choice.
 """
 
 import argparse
@@ -72,8 +73,10 @@ SELECTED_BY = ("mig", "dci_disentanglement", "factor_vae", "kl")
 
 def disentanglement(mu, factors, seed):
     """Scores of codes ``mu`` (N, D) of images with ``factors`` (N, K), by ``PROTOCOL``: name -> number."""
-    train, test = slice(0, 4000), slice(4000, None)
-    dci = metrics.dci(mu[:1000], factors[:1000], mu[1000:1500], factors[1000:1500], seed=seed)
+    cut = 2 * len(mu) // 3
+    train, test, few = slice(0, cut), slice(cut, None), min(1000, cut)
+    fewer = slice(few, few + few // 2)
+    dci = metrics.dci(mu[:few], factors[:few], mu[fewer], factors[fewer], seed=seed)
     return {"mig": metrics.mig(mu, factors), "sap": metrics.sap(mu[train], factors[train], mu[test], factors[test]),
             "modularity": metrics.modularity(mu, factors),
             "dci_disentanglement": dci["disentanglement"], "dci_completeness": dci["completeness"],
