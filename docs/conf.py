@@ -15,8 +15,9 @@ html_theme = "furo"
 html_title = project
 html_static_path = ["_static"]
 html_css_files = ["katex/katex.min.css", "course.css"]
-html_js_files = [("katex/katex.min.js", {"defer": "defer"}), ("render-math.js", {"defer": "defer"})]
-mathjax_path = "render-math.js"      # instead of MathJax, which would come from the network
+html_js_files = [("render-math.js", {"defer": "defer"})]
+mathjax_path = "katex/katex.min.js"  # on pages with formulas; MathJax would come from the network
+mathjax_options = {"defer": "defer"}
 html_copy_source = html_show_sourcelink = False
 html_domain_indices = False
 
@@ -27,8 +28,10 @@ myst_update_mathjax = False
 myst_heading_anchors = 4
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_inherit_docstrings = False   # torch's words on forward() are not ours
+maximum_signature_line_length = 90
 autodoc_default_options = {"members": True, "undoc-members": False, "show-inheritance": False}
 
 
