@@ -1,11 +1,15 @@
 """dSprites without the file: five known factors of variation, drawn as 64 x 64 black-and-white images.
 
-The originals (Matthey et al. 2017, "dSprites: Disentanglement testing Sprites dataset") were drawn by
-a graphics card, and so are these, step by step. A shape is a polygon; its corners are scaled, turned and
-moved; the card *snaps* them to a grid of 1/256 pixel; and a pixel is lit if its centre lies inside the
-snapped polygon. Everything after the snapping is arithmetic of whole numbers, so the images are the
-same to the bit on every machine. The constants were found on real images: see notebook 01.
+The originals (Matthey et al. 2017, "dSprites: Disentanglement testing Sprites dataset") were drawn as all
+computer graphics are, and so are these, step by step:
 
+- *outline*: a shape is a polygon, with 4, 100 or 150 corners;
+- *transform*: its corners are scaled, turned and moved, in float32;
+- *snap*: they are rounded to a grid of 1/256 pixel;
+- *fill*: a pixel is lit if its centre lies inside the snapped polygon, in arithmetic of whole numbers.
+
+No sine and no fused operation runs on the device, so the images are the same to the bit on each. The
+constants were found on 46,080 real images, which this draws without an error: notebook 01, benchmarks/sprites.py.
 x points to the right and y down, as in every image; row r has its pixel centres at y = r + 1/2.
 """
 
@@ -17,33 +21,43 @@ FACTOR_NAMES = ("shape", "scale", "orientation", "posX", "posY")
 FACTOR_SIZES = (3, 6, 40, 32, 32)
 SHAPES = ("square", "ellipse", "heart")
 IMG_SIZE = 64
-SIZE = 9.6           # pixels, the square's half-side at scale 1; the other shapes are multiples of it
+SIZE = 9.6           # pixels, half a square's side at scale 1; the other shapes are multiples of it
 SNAP = 256           # sub-pixels in a pixel
 CHUNK = 1024         # images drawn at a time: keeps the working set inside the cache
 
+# What the classes stand for. Tables, because devices differ in the last bit of a division or a sine.
+ORIENTATION = (torch.arange(40).double() * (2 * math.pi / 39)).float()      # radians
+COS, SIN = ORIENTATION.double().cos().float(), ORIENTATION.double().sin().float()
+SCALE = (0.5 + torch.arange(6).double() / 10).float()
+POSITION = (16 + 32 * torch.arange(32).double() / 31).float()               # pixels
 
-def turns(n):
+# For every byte, its 8 bits as 8 pixels, lowest first, packed into one integer (256,)
+EIGHT_PIXELS = ((torch.arange(256)[:, None] >> torch.arange(8) & 1) * 255).to(torch.uint8).view(torch.long).squeeze(1)
+
+
+def angles(n):
     """n angles, evenly round the circle, from 0 -> float64 (n,)."""
-    return torch.arange(n, dtype=torch.float64) * (2 * math.pi / n)
+    return torch.arange(n).double() * (2 * math.pi / n)
 
 
 def square():
-    """Corners (4, 2) at scale 1, in pixels from the centre."""
-    return SIZE * torch.tensor([[-1, -1], [1, -1], [1, 1], [-1, 1]], dtype=torch.float64)
+    """Corners (4, 2) at scale 1, in pixels, and the move (2,) that puts the middle at 0."""
+    side = 2 * SIZE
+    return torch.tensor([[0, 0], [side, 0], [side, side], [0, side]]), torch.tensor([-SIZE, -SIZE])
 
 
 def ellipse():
-    """A circle of 100 corners, 1.33 times as wide and 1.33 times less high -> (100, 2)."""
-    t = turns(100)
-    return SIZE * torch.stack([1.33 * t.cos(), t.sin() / 1.33], dim=1)
+    """A circle of 100 corners, 1.33 times as wide and 1.33 times less high -> (100, 2) and (2,), as in ``square``."""
+    t = angles(100)
+    return SIZE * torch.stack([1.33 * t.cos(), t.sin() / 1.33], dim=1), torch.zeros(2)
 
 
 def heart():
-    """150 corners of a famous curve, 32 wide and 29 high, made SIZE each way and moved up -> (150, 2)."""
-    t = turns(150)
+    """150 corners of a famous curve, 32 wide and 29 high, made 2 SIZE each way -> (150, 2), (2,), as in ``square``."""
+    t = angles(150)
     x = 16 * t.sin() ** 3
     y = 13 * t.cos() - 5 * (2 * t).cos() - 2 * (3 * t).cos() - (4 * t).cos()
-    return SIZE * torch.stack([x / 16, -y / 14.5 - 0.15], dim=1)
+    return SIZE * torch.stack([x / 16, -y / 14.5], dim=1), torch.tensor([0, -0.15 * SIZE])
 
 
 OUTLINES = (square, ellipse, heart)
@@ -52,63 +66,72 @@ OUTLINES = (square, ellipse, heart)
 def factor_values(factors):
     """Integer classes (N, 5) -> the physical quantities the renderer draws.
 
-    Returns a dict of float tensors (N,): ``scale`` (0.5 to 1), ``orientation`` (radians, counter-
+    Returns a dict of float32 tensors (N,): ``scale`` (0.5 to 1), ``orientation`` (radians, counter-
     clockwise on screen), ``x`` and ``y`` (pixels, the centre; y down).
     """
-    _, scale, orientation, pos_x, pos_y = factors.to(torch.float64).unbind(1)
-    return {"scale": 0.5 + scale / 10, "orientation": orientation * (2 * math.pi / 39),
-            "x": 16 + 32 * pos_x / 31, "y": 16 + 32 * pos_y / 31}
+    tables = {"scale": SCALE, "orientation": ORIENTATION, "x": POSITION, "y": POSITION}
+    return {name: table.to(factors.device)[column] for (name, table), column in zip(tables.items(), factors.T[1:])}
 
 
-def place(factors):
-    """Transform: classes (N, 5), all of one shape -> the corners' x and y in the image, float64 (N, M) each."""
-    value = {k: v[:, None] for k, v in factor_values(factors).items()}
-    x, y = value["scale"] * OUTLINES[int(factors[0, 0])]().T[:, None]
-    cos, sin = value["orientation"].cos(), value["orientation"].sin()
-    return cos * x + sin * y + value["x"], cos * y - sin * x + value["y"]
+def transform(factors):
+    """Classes (N, 5), all of one shape -> the corners' x and y, float32 (N, M), in pixels from the image's middle.
+
+    Moved, scaled, turned, moved to the centre: as matrices, multiplied first. Each operation rounds, so their
+    order counts: against float64, one image in 12,000 has another pixel.
+    """
+    (x, y), (move_x, move_y) = (v.to(factors.device, torch.float32).unbind(-1)
+                                for v in OUTLINES[int(factors[0, 0])]())
+    value = {name: v[:, None] for name, v in factor_values(factors).items()}
+    cos, sin = (table.to(factors.device)[factors[:, 2], None] * value["scale"] for table in (COS, SIN))
+    middle_x = cos * move_x + sin * move_y + value["x"] - IMG_SIZE / 2
+    middle_y = -sin * move_x + cos * move_y + value["y"] - IMG_SIZE / 2
+    return cos * x + sin * y + middle_x, -sin * x + cos * y + middle_y
 
 
-def snap(x):
-    """Pixels -> whole sub-pixels, the nearest."""
-    return (x * SNAP + 0.5).floor().long()
+def snap(x, y):
+    """Pixels from the middle, float32 -> whole sub-pixels from the left and the top, long: the nearest, halves to even.
+
+    The original's y pointed up, which shows in nothing but the rounding.
+    """
+    right, up = (((IMG_SIZE / 2 + v) * SNAP).round().long() for v in (x, -y))
+    return right, IMG_SIZE * SNAP - up
 
 
 def crossings(x, y):
     """Where the edges of polygons cross the lines of pixel centres.
 
     x, y: corners in sub-pixels, long (N, M). Returns four long tensors (C,), one entry a crossing: the
-    image, the row, the first column whose centre is not left of the edge, and the edge's way, -1 up, 1 down.
+    image, the row, the first column whose centre is not left of the edge, and the edge's way: 1 down, -1 up.
     """
-    below = (y + SNAP // 2) // SNAP                       # the first row whose centre is below the corner, or through it
-    rows = below.roll(-1, 1) - below                      # how many the edge to the next corner crosses, and which way
-    first = torch.minimum(below, below.roll(-1, 1)).flatten()
-    count = rows.abs().flatten()
+    row = (y + SNAP // 2) // SNAP                         # of a corner: the first whose centres lie below it
+    steps = (row.roll(-1, 1) - row).flatten()             # rows that the edge to the next corner crosses, and its way
+    count = steps.abs()
     edge = torch.arange(len(count), device=x.device).repeat_interleave(count)
-    row = first[edge] + torch.arange(len(edge), device=x.device) - (count.cumsum(0) - count)[edge]
-    x0, dx, y0, dy = (v.flatten()[edge] for v in (x, x.roll(-1, 1) - x, y, y.roll(-1, 1) - y))
-    at = x0 + (row * SNAP + SNAP // 2 - y0) * dx / dy.double()      # exact enough: whole numbers stay whole
-    column = ((at - SNAP // 2) / SNAP).ceil().long()
-    return edge // x.shape[1], row, column, rows.flatten()[edge].sign()
+    first = torch.minimum(row, row.roll(-1, 1)).flatten() - (count.cumsum(0) - count)
+    row = first[edge] + torch.arange(len(edge), device=x.device)
+    x0, dx, y0, dy = (v.flatten().index_select(0, edge) for v in (x, x.roll(-1, 1) - x, y, y.roll(-1, 1) - y))
+    half = SNAP // 2                                      # a centre's place in its pixel
+    # cut at x0 + (row's y - y0) dx / dy; as -(a // -b) rounds a / b up, all this stays in whole numbers
+    column = -(((x0 - half) * dy + (row * SNAP + half - y0) * dx) // (-dy * SNAP))
+    return edge // x.shape[1], row, column, steps[edge].sign()
 
 
 def fill(x, y):
-    """Corners in sub-pixels, long (N, M) -> uint8 (N, 64, 64), 0 or 255.
+    """Corners in sub-pixels, clockwise, long (N, M) -> uint8 (N, 64, 64), 0 or 255.
 
-    A row of pixels is the 64 bits of one integer. A polygon that it enters at column a and leaves at b
-    lights the bits a to b - 1, and those are 2^b - 2^a: each crossing adds or takes away a power of two.
+    A row of pixels is the 64 bits of one integer. A polygon that it enters at column a and leaves at
+    column b lights the bits a to b - 1, which are 2^b - 2^a: each crossing adds or takes away a power of two.
     """
     image, row, column, way = crossings(x, y)
     bits = torch.zeros(len(x) * IMG_SIZE, dtype=torch.long, device=x.device)
     bits.index_add_(0, image * IMG_SIZE + row, way << column)
-    eight = torch.arange(8, dtype=torch.uint8, device=x.device)
-    lit = bits.view(torch.uint8)[:, None] >> eight & 1
-    return lit.view(len(x), IMG_SIZE, IMG_SIZE) * 255
+    pixels = EIGHT_PIXELS.to(x.device).index_select(0, bits.view(torch.uint8).int())
+    return pixels.view(torch.uint8).view(len(x), IMG_SIZE, IMG_SIZE)
 
 
 def draw(factors):
     """Integer classes (N, 5), all of one shape -> uint8 (N, 64, 64), 0 or 255."""
-    x, y = place(factors)
-    return fill(snap(x), snap(y))
+    return fill(*snap(*transform(factors)))
 
 
 def check_factors(factors, sizes=FACTOR_SIZES, names=FACTOR_NAMES):
