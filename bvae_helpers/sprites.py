@@ -17,6 +17,8 @@ import math
 
 import torch
 
+from .machine import one_thread
+
 FACTOR_NAMES = ("shape", "scale", "orientation", "posX", "posY")
 FACTOR_SIZES = (3, 6, 40, 32, 32)
 SHAPES = ("square", "ellipse", "heart")
@@ -171,9 +173,10 @@ class Sprites:
         """
         factors = check_factors(factors).to(self.device)
         out = torch.empty(len(factors), 1, IMG_SIZE, IMG_SIZE, dtype=torch.uint8, device=self.device)
-        for shape in factors[:, 0].unique().tolist():   # those that occur: an empty index would still split into one
-            for index in (factors[:, 0] == shape).nonzero().squeeze(1).split(CHUNK):
-                out[index, 0] = draw(factors[index])
+        with one_thread():
+            for shape in factors[:, 0].unique().tolist():       # those that occur: an empty index would split into one
+                for index in (factors[:, 0] == shape).nonzero().squeeze(1).split(CHUNK):
+                    out[index, 0] = draw(factors[index])
         return out
 
     def sample_factors(self, n, generator=None):

@@ -86,6 +86,16 @@ def test_device(device):
     assert images.device.type == "cpu" and images.is_contiguous()
 
 
+def test_the_number_of_threads_is_as_it_was():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        draw(2, 5, 0, 15, 15)
+        assert torch.get_num_threads() == threads + 1
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_a_centre_on_an_edge_is_inside_on_the_left_and_at_the_bottom():
     corners = 256 * torch.tensor([[2.5, 2.5], [5.5, 2.5], [5.5, 5.5], [2.5, 5.5]])       # all four are pixel centres
     lit = sprites.fill(*corners.long().T[:, None])[0]
