@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from ..data.threads import one_thread
 from ._checks import check_split, ranks, standardised
 from ._trees import BoostedTrees
 
@@ -26,14 +27,9 @@ def protocol() -> Iterator[None]:
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits      # installed with scikit-learn
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1), warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            yield
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def in_threads(work: Callable, *columns: Iterable) -> list:
