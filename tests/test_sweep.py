@@ -15,7 +15,7 @@ import pytest
 from conftest import small_config
 
 from bvae_helpers import checkpoints, latents, metrics, plots
-from bvae_helpers.__main__ import main
+from bvae_helpers.__main__ import config_of, grid_of, main, make_parser
 from bvae_helpers.config import Config
 from bvae_helpers.data import Sprites, render
 from bvae_helpers.training import results as table
@@ -231,6 +231,23 @@ def test_what_is_no_table_is_refused(tmp_path, content):
 def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path):
     (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbfkey,beta\r\n0012,4\r\n")
     assert table.read(tmp_path / "t.csv") == [{"key": "0012", "beta": 4}]
+
+
+def test_the_shipped_sweep_is_of_its_command():
+    rows = table.shipped()
+    command = ["sweep", "--preset", "falling", "--beta-schedule", "constant", "--objective", "beta_vae,btcvae",
+               "--num-images", "210526", "--epochs", "6", "--beta", "1,2,4,8,16,24,32,64", "--seed", "0:5"]
+    assert " ".join(command[1:]) in " ".join(table.shipped.__doc__.split())
+    one, grid = grid_of(args := make_parser().parse_args(command))
+    wanted = sweep.runs_of(config_of(args, one), grid)
+    assert rows and len({row["key"] for row in rows}) == len(rows) and {row["key"] for row in rows} <= wanted.keys()
+    for row in rows:
+        assert row["epochs"] == 6 and row["loss"] > 0 and 0 <= row["active_latents"] <= 10
+        assert all(0 <= row[f"{score}{part}"] <= 1 for score in ("mig", "factor_vae", "dci_disentanglement")
+                   for part in ("", "_active"))
+        if row["objective"] == "beta_vae":
+            assert row["loss"] == pytest.approx(row["reconstruction"] + row["beta"] * row["kl"], rel=1e-4)
+    assert len(plots.tradeoff(rows).axes) == 2
 
 
 def test_a_failing_write_leaves_the_table_whole(tmp_path, monkeypatch):
