@@ -137,7 +137,7 @@ def _add_images(command, images):
 
 
 def add_settings(parser: argparse.ArgumentParser, several: bool = False) -> None:
-    """Add --preset, --config and one flag for each setting (--hidden-dims 32 64, --compile / --no-compile).
+    """Add --preset, --config and one flag for each setting (--hidden-dims 32 64, --flip / --no-flip).
 
     ``several``: settings that are numbers or choices take lists such as 1,2,4.
     """
@@ -303,7 +303,7 @@ def run_tradeoff(args):
     save_figure(plots.tradeoff(results.read(args.table)), args.out)
 
 
-# Evaluate and traverse
+# Evaluate, traverse and export
 
 def load_model(name: str, device: str | None):
     """The model of a checkpoint file, or a pretrained one, on the device."""

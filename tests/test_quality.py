@@ -51,8 +51,8 @@ def test_a_budget_of_steps_is_kept(quality, steps):
 
 
 def test_settings_on_the_command_line(quality):
-    assert [quality.read_setting(text) for text in ("lr=1e-3", "compile=true", "hidden_dims=[4, 8]", "precision=bfloat16")] == [
-        ("lr", 0.001), ("compile", True), ("hidden_dims", [4, 8]), ("precision", "bfloat16")]
+    assert [quality.read_setting(text) for text in ("lr=1e-3", "flip=true", "hidden_dims=[4, 8]", "precision=bfloat16")] == [
+        ("lr", 0.001), ("flip", True), ("hidden_dims", [4, 8]), ("precision", "bfloat16")]
 
 
 def test_a_stopped_curve_goes_on(quality, tmp_path, monkeypatch):

@@ -152,8 +152,9 @@ class Cache:
             return new
         try:
             with open(self.part, "rb", buffering=0) as file:
-                intact = _checksum(file, note["images"] * self.image_bytes) == note["crc"]
-            return note if intact else new
+                size = note["images"] * self.image_bytes
+                intact = size <= os.fstat(file.fileno()).st_size and _checksum(file, size) == note["crc"]
+            return note if intact and note["images"] + len(note["bad"]) == note["files"] else new
         except (OSError, TypeError, ValueError):
             return new
 

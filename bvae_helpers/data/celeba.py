@@ -40,6 +40,8 @@ class CelebA(ImageFolder):
         self.attribute_names, values, self.described = self._listed("list_attr_celeba", {-1, 0, 1})
         self.attributes = None if values is None else values > 0
         _, values, _ = self._listed("list_eval_partition", {0, 1, 2})
+        if values is not None and values.shape[1] != 1:
+            raise ValueError(f"list_eval_partition has {values.shape[1]} columns beside the pictures, expected 1")
         self.partition = None if values is None else values[:, 0]
 
     def _listed(self, name: str, allowed: set[int]) -> tuple[tuple[str, ...], torch.Tensor | None, torch.Tensor]:

@@ -21,7 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch.nn.functional import interpolate
 from torchvision.transforms.functional import pil_to_tensor
 
-__all__ = ["FORMATS", "SUFFIXES", "decode", "largest_value", "resize"]
+__all__ = ["FORMATS", "SUFFIXES", "decode", "largest_value", "one_large", "resize"]
 
 FORMATS = {                       # PIL's name of each format that is read -> the suffixes of its files
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -49,7 +49,7 @@ KEEP = 3                          # a large JPEG is decoded at KEEP times img_si
 # that it will be removed one day. Without it PIL decodes all JPEGs, more slowly.
 _decode_jpeg = getattr(torch.ops.image, "decode_jpeg", None)
 _JPEG_MARKER, SOS = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL), 0xDA       # any marker; the one that begins a scan
-_one_large = threading.Lock()
+one_large = threading.RLock()     # held while a large picture is read and decoded
 
 
 def decode(data: bytes, img_size: int, in_channels: int = 3, crop: int | None = None,
@@ -241,7 +241,7 @@ def _decode_with_pil(data: bytes, frame: _Frame | None, img_size: int, in_channe
         scale = picture.width / width
         _check_decoding(picture)
         if picture.width * picture.height > LARGE:
-            with _one_large:
+            with one_large:
                 image = _flatten(picture, in_channels, white)
         else:
             image = _flatten(picture, in_channels, white)
