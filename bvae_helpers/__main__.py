@@ -1,4 +1,4 @@
-"""Command line: python -m bvae_helpers train | evaluate | traverse | sweep | tradeoff.
+"""Command line: python -m bvae_helpers train | evaluate | traverse | export | sweep | tradeoff.
 
 One flag for each setting of ``Config``. Each command imports what it needs, so that ``--help`` answers quickly.
 """
@@ -35,6 +35,12 @@ Measured on new draws where the factors are known, otherwise on the run's valida
 TRAVERSE = """Draw what each latent changes, as a PNG: originals, reconstructions, one row per latent.
 
   python -m bvae_helpers traverse btcvae --out traversal.png"""
+EXPORT = """Write a model's sliders as one HTML file that works without Python and without a network.
+
+Several models stand side by side in it. --onnx writes ONNX files for other tools, too.
+
+  python -m bvae_helpers export btcvae --out btcvae.html
+  python -m bvae_helpers export vae checkpoints/best_model.pt --out two.html"""
 SWEEP = """Train one run for every combination of settings and write a table of results.
 
 A setting may have several values: 1,2,4 or, for whole numbers, 0:5, which means 0 to 4. To resume a sweep that
@@ -59,7 +65,8 @@ class Parser(argparse.ArgumentParser):
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands; parsed arguments carry the command's function as ``run``."""
     parser = Parser(prog="python -m bvae_helpers", description="Train a beta-VAE, measure it, and draw what its latents do.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | evaluate | traverse | sweep | tradeoff")
+    commands = parser.add_subparsers(dest="command", required=True,
+                                     metavar="train | evaluate | traverse | export | sweep | tradeoff")
 
     train = _add_command(commands, "train", TRAIN, run_train, "[--preset NAME | --config FILE] [settings]")
     train.add_argument("--no-resume", action="store_true",
@@ -78,6 +85,13 @@ def make_parser() -> argparse.ArgumentParser:
     traverse.add_argument("--out", default="traversal.png", metavar="FILE", help="picture to write (default %(default)s)")
     traverse.add_argument("--steps", type=int, default=9, metavar="K", help="images in a row (default %(default)s)")
 
+    export = _add_command(commands, "export", EXPORT, run_export, "MODEL [MODEL ...] [options]")
+    export.add_argument("models", nargs="+", metavar="MODEL",
+                        help="checkpoint files or names, as in evaluate; the images are those of the first model's data")
+    _add_images(export, images=1_000)
+    export.add_argument("--out", default="latents.html", metavar="FILE", help="page to write (default %(default)s)")
+    export.add_argument("--onnx", action="store_true", help="write MODEL-encoder.onnx and MODEL-decoder.onnx beside it, too")
+
     sweep = _add_command(commands, "sweep", SWEEP, run_sweep, "[--preset NAME | --config FILE] [settings] [options]")
     sweep.add_argument("--table", default="sweep.csv", metavar="FILE", help="table of results (default %(default)s)")
     sweep.add_argument("--engine", default="process", metavar="NAME",
@@ -88,6 +102,7 @@ def make_parser() -> argparse.ArgumentParser:
     sweep.add_argument("--gpus", type=float, default=0, metavar="N", help="ray: GPUs for each run; 0.25: four runs share one")
     sweep.add_argument("--retries", type=int, default=2, metavar="N", help="attempts after a failed one (default %(default)s)")
     sweep.add_argument("--samples", type=int, default=10_000, metavar="N", help="images to measure with (default %(default)s)")
+    sweep.add_argument("--no-dci", action="store_true", help="leave out DCI, the slowest score")
     add_settings(sweep, several=True)
 
     tradeoff = _add_command(commands, "tradeoff", TRADEOFF, run_tradeoff, "TABLE [--out FILE]")
@@ -110,6 +125,11 @@ def _add_model(command, images):
     """The options that name a model and the images to try it on."""
     command.add_argument("model", metavar="MODEL", help="a checkpoint file, or the name of a model that ships with the course, "
                                                         "such as btcvae (a wrong name lists all)")
+    _add_images(command, images)
+
+
+def _add_images(command, images):
+    """The options that choose the images to try a model on."""
     command.add_argument("--data-path", help="other data than the model was trained on: 'sprites', 'faces', a folder of "
                                              "pictures, a dSprites .npz or a 3D Shapes .h5")
     command.add_argument("--images", type=int, default=images, metavar="N", help="images to look at (default %(default)s)")
@@ -270,7 +290,8 @@ def run_sweep(args):
 
     base, grid = grid_of(args)
     rows = sweep(config_of(args, base), grid, args.table, engine=args.engine, address=args.address, cpus=args.cpus,
-                 gpus=args.gpus, retries=args.retries, samples=args.samples, device=args.device)
+                 gpus=args.gpus, retries=args.retries, samples=args.samples, dci=not args.no_dci,
+                 device=args.device)
     say(f"{len(rows)} runs in {args.table}; draw them: python -m bvae_helpers tradeoff {args.table}")
 
 
@@ -386,6 +407,18 @@ def run_traverse(args):
     images, data, factors = images_to_measure(args, model.config)
     plots.set_style()
     save_figure(plots.signature(model, images, factors, getattr(data, "factor_names", ()), args.steps), args.out)
+
+
+def run_export(args):
+    from .explorer import export, export_onnx
+
+    models = {name: load_model(name, args.device) for name in args.models}
+    images, data, factors = images_to_measure(args, models[args.models[0]].config)
+    say(f"wrote {export(models, images, data, factors, args.out)}")
+    if args.onnx:
+        for name, model in models.items():
+            files = export_onnx(model, images, pathlib.Path(args.out).with_name(pathlib.Path(name).stem))
+            say("wrote " + " and ".join(map(str, files)))
 
 
 # Output

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from . import latents as L
 from .data import as_images, to_batch, to_rgb
-from .metrics._histograms import factor_entropies, mutual_information
+from .metrics import factor_entropies, mutual_information
 
 __all__ = ["COLOURS", "Shown", "carried", "curves", "early_pictures", "factor_report", "grid", "heat_map", "information_share",
            "kl_bars", "kl_over_time", "latent_labels", "lines", "rows", "set_style", "sheet", "show", "signature", "tradeoff"]

@@ -161,6 +161,16 @@ def test_traverse_draws_a_picture(trained, folder, capsys):
     assert min(picture.size) > 200 and picture.getextrema() == (0, 255)
 
 
+def test_export_writes_a_page(trained, folder, capsys):
+    """Of one model or of several, made of the files or names given, on fresh images with factors."""
+    main(["export", trained, "--data-path", "sprites", "--images", "64", "--out", "pages/t.html", "--device", "cpu"])
+    assert "wrote pages/t.html" in capsys.readouterr().out
+    assert os.listdir("pages") == ["t.html"]
+    main(["export", "btcvae", "vae", "--images", "64", "--device", "cpu"])
+    page = open("latents.html", encoding="utf-8").read()
+    assert '"name": "btcvae"' in page and '"name": "vae"' in page and "posX" in page
+
+
 @pytest.mark.parametrize("arguments, words", [
     (["train", "--beta", "-1"], "beta must be a number from 0"),
     (["train", "--lr", "fast"], "invalid float value: 'fast'"),

@@ -16,7 +16,7 @@ from bvae_helpers import checkpoints
 from bvae_helpers import latents as L
 from bvae_helpers.config import Config
 from bvae_helpers.data import CartoonFaces, Sprites, render
-from bvae_helpers.explorer import LatentExplorer, export
+from bvae_helpers.explorer import LatentExplorer, export, export_onnx
 from bvae_helpers.explorer.export import LARGEST_DIFFERENCE, PAGE, network
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -275,6 +275,31 @@ def test_images_that_cannot_be_shown_are_refused(tmp_path):
         export(new_model(small_config()), torch.zeros(3, 2, 16, 16), path=tmp_path / "page.html")
     with pytest.raises(ValueError, match="models is empty"):
         export({}, small_pictures(10), path=tmp_path / "page.html")
+    assert not list(tmp_path.iterdir())
+
+
+def test_onnx_files_compute_what_the_model_computes(tmp_path):
+    pytest.importorskip("onnxscript", reason="onnx and onnxscript are not installed")
+    from onnx import load
+    from onnx.reference import ReferenceEvaluator
+
+    model, images = random_network(**NETWORKS["grey"]), torch.rand(5, 1, 64, 64)
+    paths = export_onnx(model, images, tmp_path / "made" / "grey")
+    assert [path.name for path in paths] == ["grey-encoder.onnx", "grey-decoder.onnx"]
+    assert len(list((tmp_path / "made").iterdir())) == 2                       # weights inside
+    encoder, decoder = (ReferenceEvaluator(load(path)) for path in paths)
+    mu, logvar = encoder.run(None, {"images": images.numpy()})                 # five, as good as the two of the export
+    with torch.no_grad():
+        wanted_mu, wanted_logvar = model.encoder(images)
+        assert abs(mu - wanted_mu.numpy()).max() < 1e-4 and abs(logvar - wanted_logvar.numpy()).max() < 1e-4
+        assert abs(decoder.run(None, {"z": mu})[0] - model.decoder(wanted_mu).numpy()).max() < 1e-4
+
+
+def test_onnx_files_need_onnx(monkeypatch, tmp_path):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name.startswith("onnx") else find(name))
+    with pytest.raises(ImportError, match="pip install onnx onnxscript"):
+        export_onnx(new_model(small_config()), small_pictures(4), tmp_path / "model")
     assert not list(tmp_path.iterdir())
 
 

@@ -1,12 +1,14 @@
 """Scores of codes whose score is known, the field's own numbers, and what cannot be scored."""
 
 import json
+import pathlib
 import warnings
 
 import numpy as np
 import pytest
 import torch
 from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import mutual_info_classif
 from sklearn.metrics import roc_auc_score
 
@@ -17,6 +19,7 @@ from bvae_helpers.metrics._groups import majority_accuracy
 from bvae_helpers.metrics._infomec import neighbour_information
 from bvae_helpers.metrics._predictors import areas_under_roc, concentration
 
+FIXTURES = pathlib.Path(__file__).resolve().parent / "fixtures"
 SIZES = (3, 4, 5)
 LATTICE = np.stack(np.meshgrid(*map(np.arange, SIZES), indexing="ij"), axis=-1).reshape(-1, 3)     # (60, 3), each once
 
@@ -51,13 +54,6 @@ def test_bins():
     assert binned[:, 0].tolist() == [1, 1, 2, 2] and len(set(binned[:, 1])) == 1
 
 
-@pytest.mark.parametrize("name", ("perfect", "partial"))
-def test_the_fields_own_numbers(shared_file, name):
-    expected = json.loads(shared_file("metrics/expected.json").read_text())[name]["arrays"]["mig.discrete_mig"]
-    with np.load(shared_file(f"metrics/{name}.npz")) as arrays:
-        assert M.mig(arrays["codes_train"], arrays["factors_train"]) == pytest.approx(expected, abs=1e-9)
-
-
 def test_more_samples_of_the_same_code_do_not_change_the_score():
     codes = np.hstack([LATTICE, LATTICE[:, :1] + LATTICE[:, 1:2]]).astype(float)
     score = M.mig(codes, LATTICE)
@@ -71,7 +67,7 @@ BAD[3, 1] = np.nan
 
 @pytest.mark.parametrize("codes, factors, said", [
     (LATTICE[:, 0], LATTICE, r"codes must be \(N, D\)"), (LATTICE[:-1], LATTICE, "same N"),
-    (LATTICE[:, :1], LATTICE, "at least 2 latents"),
+    (LATTICE[:, :0], LATTICE, "1 latent"),
     (BAD, LATTICE, "NaN"), (LATTICE, LATTICE + 0.5, "whole numbers"),
     (LATTICE[:10], LATTICE[:10], "fewer than the 20 bins"),
     (LATTICE, LATTICE * [1, 0, 1], "factor 1 has only one value")])
@@ -150,17 +146,18 @@ KNOWN = {
     "beta_vae": (1, None, 1), "factor_vae": (1, 0, 1)}
 
 
-@pytest.fixture(autouse=True)
-def no_warnings():
+def without_warnings(work, *arguments):
+    """Call ``work`` with numpy's warnings (a division by 0, an invalid value) and ConvergenceWarning as errors."""
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("error", ConvergenceWarning)
+        return work(*arguments)
 
 
 @pytest.mark.parametrize("name", SCORES)
 def test_known_answers(name):
     identity, constant, duplicated = KNOWN[name]
-    found = [SCORES[name](z) for z in (CODES, np.ones_like(CODES), np.hstack([CODES, CODES]))]
+    found = [without_warnings(SCORES[name], z) for z in (CODES, np.ones_like(CODES), np.hstack([CODES, CODES]))]
     assert all(type(v) is float and np.isfinite(v) for v in found)
     for value, known in zip(found, (identity, constant, duplicated)):
         if known is not None:
@@ -185,6 +182,73 @@ def test_rotation_ruins_the_scores_that_ask_for_axes(name):
     rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     z = (FACTORS - FACTORS.mean(0)) / FACTORS.std(0)
     assert SCORES[name](z @ rotation) < SCORES[name](z) - (0.01 if name == "sap" else 0.1)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_a_single_latent_scores_as_if_beside_a_constant_one(name):
+    """Or is defined by itself, where a constant latent counts."""
+    one = without_warnings(SCORES[name], CODES[:, :1])
+    assert type(one) is float and np.isfinite(one)
+    beside = SCORES[name](np.pad(CODES[:, :1], ((0, 0), (0, 1))))
+    alone = {"modularity": 2 * beside, "completeness": 0, "infocompactness": 1}
+    assert one == pytest.approx(alone.get(name, beside), abs=0.02)
+
+
+def with_collapsed_latents(n=3000):
+    """mu, logvar (n, 6) and factors (n, 3): a latent for each factor, and three collapsed ones whose tiny means are mixtures."""
+    generator = torch.Generator().manual_seed(0)
+    factors = torch.stack([torch.randint(size, (n,), generator=generator) for size in SIZES], dim=1)
+    truth = (factors - factors.float().mean(0)) / factors.float().std(0)
+    mixtures = 0.01 * (truth @ torch.tensor([[1.0, 1, 0], [0, 1, 1], [1, 0, 1]]) + torch.randn(n, 3, generator=generator))
+    return torch.cat([truth, mixtures], 1), torch.tensor([-4.0, -4, -4, 0, 0, 0]).repeat(n, 1), factors
+
+
+def test_active_codes_are_those_of_latents_with_kl():
+    mu, logvar, _ = with_collapsed_latents()
+    assert torch.equal(M.active_codes(mu, logvar), mu[:, :3])
+    nothing = M.active_codes(0.01 * mu, 0 * logvar)
+    assert nothing.shape == (3000, 1) and not nothing.any()            # a score of no latent at all is that of a constant
+
+
+def test_which_scores_depend_on_collapsed_latents():
+    mu, logvar, factors = with_collapsed_latents()
+    active = M.active_codes(mu, logvar)
+    assert M.modularity(active, factors) > 0.95 > 0.85 > M.modularity(mu, factors)
+    assert M.gaussian_total_correlation(active) < 0.01 and M.gaussian_total_correlation(mu) > 0.5
+    assert M.mig(active, factors) > M.mig(mu, factors) + 0.1           # the runner-up is a collapsed latent
+    assert M.factor_vae_score(M.Bank(mu, factors)) == pytest.approx(M.factor_vae_score(M.Bank(active, factors)), abs=0.01)
+    assert M.infomec(mu, factors)["modularity"] == pytest.approx(M.infomec(active, factors)["modularity"], abs=0.01)
+
+
+def test_trees_give_noise_to_collapsed_latents():
+    """A factor that cannot be predicted spreads its importance over what is there: DCI depends on the collapsed latents."""
+    mu, logvar, factors = with_collapsed_latents(600)
+    hidden = torch.randint(40, (600, 1), generator=torch.Generator().manual_seed(1))
+    logvar[:, 3:], mu[:, 3:] = 0, 0.01 * torch.randn(600, 3, generator=torch.Generator().manual_seed(2))
+    more = torch.cat([factors[:, :2], hidden], 1)
+    scores = [M.dci(z[:400], more[:400], z[400:], more[400:])["disentanglement"] for z in (mu, M.active_codes(mu, logvar))]
+    assert scores[0] > scores[1] + 0.1
+
+
+def test_main_scores_are_the_scores_with_and_without_collapsed_latents():
+    mu, logvar, factors = with_collapsed_latents(300)
+    found = M.main_scores(mu, logvar, factors, seed=1)
+    assert list(found) == ["active_latents", "mig", "factor_vae", "dci_disentanglement", "mig_active", "factor_vae_active",
+                           "dci_disentanglement_active"]
+    assert found["active_latents"] == 3 and found["mig"] == M.mig(mu, factors)
+    assert found["mig_active"] == M.mig(mu[:, :3], factors)
+    assert found["factor_vae_active"] == M.factor_vae_score(M.Bank(mu[:, :3], factors), seed=1)
+    trees = M.dci(mu[:200, :3], factors[:200], mu[200:, :3], factors[200:])
+    assert found["dci_disentanglement_active"] == trees["disentanglement"]
+    quick = M.main_scores(mu, logvar, factors, seed=1, dci=False)
+    assert quick == {name: value for name, value in found.items() if "dci" not in name}
+
+
+def test_main_scores_of_a_collapsed_model_are_0():
+    mu, logvar, factors = with_collapsed_latents(300)
+    assert set(M.main_scores(0 * mu, 0 * logvar, factors).values()) == {0}
+    alive = M.main_scores(mu[:, :3], logvar[:, :3], factors, dci=False)
+    assert alive["mig"] == alive["mig_active"] and alive["active_latents"] == 3
 
 
 def test_gaussian_total_correlation_of_a_known_gaussian():
@@ -277,27 +341,39 @@ def test_test_arrays_must_fit(score):
         score(CODES, FACTORS, CODES[:, :2], FACTORS)
 
 
+def reference(name):
+    """Codes and factors to train and to test on, the vote tables, and disentanglement_lib's scores: see fixtures/README.md."""
+    with np.load(FIXTURES / "disentanglement_lib.npz") as arrays:
+        packed = dict(arrays)
+    four = []
+    for part in ("train", "test"):
+        q, (low, high) = packed[f"{name}_{part}"].T, packed[f"{name}_{part}_ends"]
+        codes = low + (q + 0.5) / (20 * 3276) * (high - low)
+        codes = np.where(q == 65_534, low, np.where(q == 65_535, high, codes))
+        four += [codes, packed[f"factors_{part}"].T.astype(int)]
+    votes = [packed[f"{name}_votes_{part}"].astype(int) for part in ("train", "eval")]
+    return four, votes, json.loads((FIXTURES / "disentanglement_lib.json").read_text())[name]
+
+
 @pytest.mark.parametrize("name", ("perfect", "partial"))
-def test_parity_with_disentanglement_lib(shared_file, name):
-    expected = json.loads(shared_file("metrics/expected.json").read_text())[name]["arrays"]
-    with np.load(shared_file(f"metrics/{name}.npz")) as arrays:
-        a = dict(arrays)
-    four = [a[k] for k in ("codes_train", "factors_train", "codes_test", "factors_test")]
-    exact = {"modularity_score": M.modularity(*four[:2]), "irs.IRS": M.irs(*four[:2]),
-             "gaussian_total_correlation": M.gaussian_total_correlation(four[0])}
+def test_parity_with_disentanglement_lib(name):
+    four, votes, expected = reference(name)
+    exact = {"mig.discrete_mig": M.mig(*four[:2]), "modularity_score": M.modularity(*four[:2])}
     for key, value in exact.items():
-        assert value == pytest.approx(expected[key], abs=1e-6), key
+        assert value == pytest.approx(expected[key], abs=1e-9), key
+    close = {"irs.IRS": M.irs(*four[:2]), "gaussian_total_correlation": M.gaussian_total_correlation(four[0])}
+    for key, value in close.items():
+        assert value == pytest.approx(expected[key], abs=2e-6), key
     near = {"sap.SAP_score": M.sap(*four), "explicitness_score_test": M.explicitness(*four)}
     for key, value in near.items():
         assert value == pytest.approx(expected[key], abs=0.002), key
-    assert majority_accuracy(a["factor_votes_train"], a["factor_votes_eval"]) == 1.0       # as expected.json's protocol
+    assert majority_accuracy(*votes) == 1.0                  # as in the reference
 
 
-def test_parity_of_dci(shared_file):
-    """On all samples of the harder of the two codes: D and C within 0.02, and in fact much nearer."""
-    expected = json.loads(shared_file("metrics/expected.json").read_text())["partial"]["arrays"]
-    with np.load(shared_file("metrics/partial.npz")) as arrays:
-        found = M.dci(*(arrays[k] for k in ("codes_train", "factors_train", "codes_test", "factors_test")))
+def test_parity_of_dci():
+    """On all samples of the harder of the two codes: D and C within 0.01."""
+    four, _, expected = reference("partial")
+    found = M.dci(*four)
     assert found["disentanglement"] == pytest.approx(expected["dci.disentanglement"], abs=0.01)
     assert found["completeness"] == pytest.approx(expected["dci.completeness"], abs=0.01)
     assert found["informativeness"] == pytest.approx(expected["dci.informativeness_test"], abs=0.02)

@@ -107,6 +107,26 @@ def test_import_loads_nothing_heavy():
     assert not loaded & {"torch", "numpy", "matplotlib", "tensorboard", "sklearn", "ipywidgets", "PIL"}
 
 
+TORCH = {"torch", "numpy"}
+DATA = TORCH | {"torchvision", "PIL"}
+FIGURES = DATA | {"matplotlib"}
+LOADED = {"config": TORCH, "losses": TORCH, "model": TORCH, "data": DATA, "latents": DATA, "checkpoints": DATA, "metrics": DATA,
+          "training": DATA, "plots": FIGURES, "explorer": FIGURES | {"ipywidgets"}, "teach": FIGURES, "__main__": DATA}
+
+
+@pytest.mark.parametrize("last", ("training __main__", "plots teach explorer"))
+def test_a_wing_loads_no_other_package(last):
+    """A slider or a training run loads no classifier, and a score no figure. What other packages import counts too."""
+    wings = ["config", "losses", "model", "data", "latents", "checkpoints", "metrics", *last.split()]
+    said = python(f"import importlib, sys\nfor wing in {wings}:\n    importlib.import_module('bvae_helpers.' + wing)\n"
+                  "    print(wing, *{m.split('.')[0] for m in sys.modules})")
+    heavy = {"matplotlib", "ipywidgets", "tensorboard", "sklearn", "scipy", "pandas", "ray", "h5py", "pyarrow"}
+    for line in said.splitlines():
+        wing, *loaded = line.split()
+        assert set(loaded) & (DATA | heavy) <= LOADED[wing], wing
+    assert len(said.splitlines()) == len(wings)
+
+
 def test_training_needs_no_figures_and_no_tensorboard():
     """Without a notebook or a log folder, what draws and what logs is never imported."""
     loaded = set(python("import sys; from bvae_helpers import training, checkpoints, metrics; "

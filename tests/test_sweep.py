@@ -14,15 +14,17 @@ import numpy as np
 import pytest
 from conftest import small_config
 
-from bvae_helpers import checkpoints, plots
+from bvae_helpers import checkpoints, latents, metrics, plots
 from bvae_helpers.__main__ import main
 from bvae_helpers.config import Config
+from bvae_helpers.data import Sprites, render
 from bvae_helpers.training import results as table
 from bvae_helpers.training import sweep
 
 HERE = Path(__file__).resolve().parent
 TINY = dict(img_size=64, num_images=48, epochs=1, batch_size=16)
 GRID = {"beta": [1.0, 4.0], "seed": [0, 1]}
+KEYS = ["37889a0ae54b", "bce244499ec2"]
 
 
 def tiny(save_dir=None, **changes):
@@ -31,7 +33,7 @@ def tiny(save_dir=None, **changes):
 
 
 def run_sweep(path, grid=GRID, base=None, **options):
-    return sweep.sweep(base or tiny(), grid, path, **{"device": "cpu", "samples": 300, "progress": False, **options})
+    return sweep.sweep(base or tiny(), grid, path, **{"device": "cpu", "samples": 300, "dci": False, "progress": False, **options})
 
 
 @pytest.fixture
@@ -50,12 +52,16 @@ def counted(monkeypatch):
 # What a row says
 
 def test_a_row_has_the_settings_and_what_training_alone_finds(tmp_path):
-    rows = run_sweep(tmp_path / "t.csv", base=tiny(str(tmp_path / "runs")))
+    rows = run_sweep(tmp_path / "t.csv", base=tiny(str(tmp_path / "runs")), dci=True)
     assert [(row["beta"], row["seed"]) for row in rows] == [(1.0, 0), (1.0, 1), (4.0, 0), (4.0, 1)]
     assert len({row["key"] for row in rows}) == 4
     row = rows[2]
     assert row["loss"] == pytest.approx(row["reconstruction"] + 4 * row["kl"], rel=1e-6)
-    assert 0 <= row["mig"] <= 1 and row["seconds"] > 0 and row["images_per_second"] > 0 and row["epochs"] == 1
+    assert row["seconds"] > 0 and row["images_per_second"] > 0 and row["epochs"] == 1
+    model = checkpoints.load_model(tmp_path / "runs" / row["key"] / "final_model.pt")
+    images, factors = render(Sprites(), 300, sweep.MEASURED_SEED)
+    scores = metrics.main_scores(*latents.encode(model, images), factors)
+    assert {name: row[name] for name in scores} == pytest.approx(scores) and len(scores) == 7
     state = checkpoints.load(tmp_path / "runs" / row["key"] / "final_model.pt")
     assert state["config"]["beta"] == 4.0 and state["val_loss"] == row["loss"]
     assert sweep.key_of(Config(**state["config"])) == row["key"]
@@ -68,6 +74,19 @@ def test_the_key_is_of_the_run_and_not_of_where_it_is_kept():
     assert sweep.key_of(base) == sweep.key_of(base.replace(save_dir="elsewhere", log_dir="there", log_every=7))
     others = [base.replace(beta=5.0), base.replace(seed=1), base.replace(epochs=2), base.replace(num_images=49)]
     assert len({sweep.key_of(config) for config in [base, *others]}) == 5
+
+
+def test_keys_stay_what_they_are():
+    """Runs of older versions are found by their keys: the shipped sweep's first run."""
+    base = Config.falling(beta_schedule="constant", objective="beta_vae", num_images=210_526, epochs=6)
+    keys = sweep.runs_of(base, {"beta": [32.0], "seed": [0, 1]})
+    assert list(keys) == KEYS
+
+
+def test_a_run_with_one_latent_has_scores(tmp_path):
+    rows = run_sweep(tmp_path / "t.csv", {"latent_dim": [1, 2]})
+    assert [row["latent_dim"] for row in rows] == [1, 2] and all(0 <= row["mig"] <= 1 for row in rows)
+    assert run_sweep(tmp_path / "t.csv", {"latent_dim": [1, 2, 3]})[:2] == rows
 
 
 # Each run once
@@ -107,6 +126,36 @@ def test_a_run_under_way_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     assert {k: row[k] for k in ("key", "loss", "kl", "mig")} == {k: alone[k] for k in ("key", "loss", "kl", "mig")}
 
 
+def test_a_finished_run_is_measured_without_its_training_data(tmp_path, counted, monkeypatch):
+    """Other images than it was trained on, since the renderer was corrected: nothing is trained again."""
+    base = tiny(str(tmp_path / "runs"))
+    rows = run_sweep(tmp_path / "t.csv", {"beta": [2.0]}, base)
+    monkeypatch.setattr("bvae_helpers.training.run.checkpoints.check_same_run", lambda *args: pytest.fail("resumed"))
+    again = run_sweep(tmp_path / "other.csv", {"beta": [2.0]}, base)
+    assert again == rows and counted[2.0, 0] == 1
+    stranger = checkpoints.load(tmp_path / "runs" / rows[0]["key"] / "final_model.pt")
+    stranger["config"]["lr"] = 0.5
+    checkpoints.save(stranger, tmp_path / "runs" / rows[0]["key"] / "final_model.pt")
+    with pytest.raises(RuntimeError, match="run with other settings"):
+        run_sweep(tmp_path / "third.csv", {"beta": [2.0]}, base)
+
+
+def test_a_run_that_cannot_be_measured_is_not_lost(tmp_path, counted, monkeypatch):
+    def fails(*args):
+        raise ValueError("no ruler")
+
+    kept = tiny(str(tmp_path / "runs"))
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep, "measure", fails)
+        with pytest.raises(RuntimeError, match="1 of 1 runs failed .no ruler"):
+            run_sweep(tmp_path / "kept.csv", {"beta": [2.0]}, kept)
+        row, = run_sweep(tmp_path / "memory.csv", {"beta": [2.0]})             # without a save_dir: a row, at least
+    assert row["not_measured"] == "no ruler" and row["loss"] > 0 and "mig" not in row
+    assert counted[2.0, 0] == 2
+    measured, = run_sweep(tmp_path / "kept.csv", {"beta": [2.0]}, kept)
+    assert counted[2.0, 0] == 2 and measured["mig"] >= 0 and measured["loss"] == row["loss"]
+
+
 def test_a_run_that_fails_is_tried_again(tmp_path, counted, monkeypatch):
     was, left = sweep.run_one, [2]
 
@@ -136,6 +185,11 @@ def test_errors_come_before_any_run(tmp_path, counted):
         run_sweep(tmp_path / "t.csv", {"betta": [1.0]})
     with pytest.raises(ValueError, match="engine must be process or ray, got 'magic'"):
         run_sweep(tmp_path / "t.csv", engine="magic")
+    with pytest.raises(ValueError, match="samples must be at least 100, got 99"):
+        run_sweep(tmp_path / "t.csv", samples=99)
+    (tmp_path / "notes.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="notes.csv' is not a table of results"):
+        run_sweep(tmp_path / "notes.csv")
     assert not counted and not (tmp_path / "t.csv").exists()
 
 
@@ -149,6 +203,28 @@ def test_a_table_takes_rows_with_other_columns_and_no_key_twice(tmp_path):
     assert table.read(path) == [{"key": "0012", "beta": 1.0, "note": 'a "quoted", word', "seed": None},
                                 {"key": "12e3", "beta": None, "note": None, "seed": 3}]
     assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "'=1", "''-", "'quoted'", "a=1", "5"])
+def test_text_is_no_formula_in_a_spreadsheet(tmp_path, text):
+    path = tmp_path / "t.csv"
+    table.add(path, {"key": "a", "name": text, "beta": -1.5})
+    assert table.read(path)[0] == {"key": "a", "name": 5 if text == "5" else text, "beta": -1.5}
+    with open(path, newline="", encoding="utf-8") as file:
+        cell = next(csv.DictReader(file))["name"]
+    assert cell[0] not in "=+-@\t\r"
+
+
+@pytest.mark.parametrize("content", [b"beta\n1\n", b"key,beta\na,1,2\n", b'key,beta\na,"1\n', b"\xff\xfe\x00"])
+def test_what_is_no_table_is_refused(tmp_path, content):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(ValueError, match="t.csv' is not a table of results"):
+        table.read(tmp_path / "t.csv")
+
+
+def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbfkey,beta\r\n0012,4\r\n")
+    assert table.read(tmp_path / "t.csv") == [{"key": "0012", "beta": 4}]
 
 
 def test_a_failing_write_leaves_the_table_whole(tmp_path, monkeypatch):
@@ -210,7 +286,7 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TQDM_DISABLE", "1")
     command = ["sweep", "--preset", "sprites", "--beta", "1,4", "--seed", "0:2", "--num-images", "48", "--epochs", "1",
                "--batch-size", "16", "--hidden-dims", "4", "8", "--latent-dim", "3", "--log-dir", "none", "--device", "cpu",
-               "--samples", "300"]
+               "--samples", "300", "--no-dci"]
     main(command)
     rows = table.read("sweep.csv")
     assert [(row["beta"], row["seed"]) for row in rows] == [(1.0, 0), (1.0, 1), (4.0, 0), (4.0, 1)]
@@ -274,7 +350,7 @@ def test_a_cluster_loses_a_node_and_no_run(tmp_path, monkeypatch, capsys):
         ended.set()
         ray.shutdown()
         cluster.shutdown()
-    assert "once more" in capsys.readouterr().out                  # the run on the lost node
+    assert "trying it again" in capsys.readouterr().out                  # the run on the lost node
     assert len(rows) == 12 and collections.Counter((row["beta"], row["seed"]) for row in table.read(path)) == \
         {(beta, seed): 1 for beta in (1.0, 4.0, 16.0) for seed in range(4)}
     here = run_sweep(tmp_path / "here.csv", {"beta": [4.0], "seed": [2]}, tiny(epochs=60))[0]

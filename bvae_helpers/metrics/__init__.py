@@ -2,35 +2,33 @@
 
 Codes (N, D) are the encoder's means, factors (N, K) whole numbers. The protocols are disentanglement_lib's
 (Locatello et al. 2019, "Challenging Common Assumptions", appendix C): 10,000 samples to train on, 5,000 to
-test. ``beta_vae_score`` and ``factor_vae_score`` draw samples of their own, ``udr`` takes several models'
-codes and no factors, and ``evaluate`` computes all others and prints a table.
+test. ``beta_vae_score`` and ``factor_vae_score`` draw their own samples, ``udr`` compares several models'
+codes and needs no factors, and ``evaluate`` computes all other scores and prints a table.
 
-What needs scikit-learn is loaded when it is first asked for: sliders need not wait for classifiers.
+Collapsed latents are part of the codes, and some scores depend on them: ``active_codes`` leaves them out, and
+``evaluate`` shows both.
 """
 
-import importlib
-
 from ..latents import kl_per_latent
+from ._evaluation import BASELINES, Evaluation, baselines, evaluate, main_scores, score_codes
+from ._groups import Bank, beta_vae_score, factor_vae_score
 from ._histograms import (
+    active_codes,
     active_units,
     discretize,
     entropy,
+    factor_entropies,
     gaussian_total_correlation,
     irs,
     mig,
     modularity,
     mutual_information,
 )
+from ._infomec import infomec
+from ._predictors import dci, explicitness, importances, sap
+from ._udr import udr
 
-LATER = {"_evaluation": ("BASELINES", "baselines", "evaluate", "score_codes"), "_infomec": ("infomec",), "_udr": ("udr",),
-         "_groups": ("Bank", "beta_vae_score", "factor_vae_score"), "_predictors": ("dci", "explicitness", "importances", "sap")}
-
-__all__ = ["active_units", "discretize", "entropy", "gaussian_total_correlation", "irs", "kl_per_latent", "mig", "modularity",
-           "mutual_information", *(name for names in LATER.values() for name in names)]
-
-
-def __getattr__(name):
-    for module, names in LATER.items():
-        if name in names:
-            return getattr(importlib.import_module(f".{module}", __package__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = ["BASELINES", "Bank", "Evaluation", "active_codes", "active_units", "baselines", "beta_vae_score", "dci", "discretize",
+           "entropy", "evaluate", "explicitness", "factor_entropies", "factor_vae_score", "gaussian_total_correlation",
+           "importances", "infomec", "irs", "kl_per_latent", "main_scores", "mig", "modularity", "mutual_information", "sap",
+           "score_codes", "udr"]

@@ -1,51 +1,51 @@
-"""What every score checks of its arrays: codes (N, D), a row of latent means for each image; factors (N, K), whole numbers."""
+"""Checks and small helpers that all scores share. Codes (N, D): latent means, a row per image; factors (N, K): whole numbers."""
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 
-def as_array(x):
-    """A tensor, on any device and with or without gradients, or whatever else numpy reads -> array."""
+def as_array(x: ArrayLike | torch.Tensor) -> np.ndarray:
+    """Convert a tensor, on any device and with or without gradients, or anything else that numpy reads."""
     return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
 
 
-def check_codes(codes):
-    """Codes as float64 (N, D); ValueError for another shape, NaN or infinite values."""
+def check_codes(codes: ArrayLike) -> np.ndarray:
+    """Return codes as float64 (N, D); raise ValueError for another shape, NaN or infinite values."""
     codes = as_array(codes).astype(np.float64)
-    if codes.ndim != 2 or len(codes) < 2:
-        raise ValueError(f"codes must be (N, D) with at least 2 samples, got {codes.shape}")
+    if codes.ndim != 2 or len(codes) < 2 or codes.shape[1] < 1:
+        raise ValueError(f"codes must be (N, D) with at least 2 samples and 1 latent, got {codes.shape}")
     if not np.isfinite(codes).all():
         raise ValueError(f"codes hold NaN or infinite values: {(~np.isfinite(codes)).sum():,} of {codes.size:,}")
     return codes
 
 
-def check_arrays(codes, factors, samples=2, bins=1):
-    """The arrays as numpy; ValueError, naming what is wrong, where no score can be computed.
+def check_arrays(codes: ArrayLike, factors: ArrayLike, samples: int = 2, bins: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Return codes as float64 and factors as int64; raise ValueError, naming what is wrong, if they cannot be scored.
 
-    ``bins`` is how many the score sorts the codes into, ``samples`` how many it needs at least.
+    ``bins``: number of bins that the score sorts the codes into; ``samples``: number of samples that it needs.
     """
     codes, factors = as_array(codes), as_array(factors)
     if codes.ndim != 2 or factors.ndim != 2 or len(codes) != len(factors):
         raise ValueError(f"codes must be (N, D) and factors (N, K) with the same N, got {codes.shape} and {factors.shape}")
     codes = check_codes(codes)
-    if codes.shape[1] < 2:
-        raise ValueError(f"a gap needs at least 2 latents, got {codes.shape[1]}")
     if not np.equal(np.mod(factors, 1), 0).all():
         raise ValueError("factors must be discrete: whole numbers. Put continuous ones into bins first: discretize(factors)")
     if len(codes) < bins:
-        raise ValueError(f"{len(codes)} samples are fewer than the {bins} bins")
+        raise ValueError(f"{len(codes)} samples are fewer than the {bins} bins: score more images")
     if len(codes) < samples:
         raise ValueError(f"{len(codes)} samples are too few, at least {samples} are needed")
     for k, v in enumerate(factors.T):
         if (v == v[0]).all():
-            raise ValueError(f"factor {k} has only one value, {v[0]}: nothing to find out about it")
+            raise ValueError(f"factor {k} has only one value, {v[0]}, among the {len(v):,} samples: leave it out, or score more")
     return codes, factors.astype(np.int64)
 
 
-def check_split(codes_train, factors_train, codes_test, factors_test):
-    """The arrays of a score that learns on some samples and is measured on others; ValueError as ``check_arrays``.
+def check_split(codes_train: ArrayLike, factors_train: ArrayLike, codes_test: ArrayLike, factors_test: ArrayLike
+                ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Check the four arrays of a score that is trained on some samples and tested on others; ValueError as ``check_arrays``.
 
-    A factor may have one value only among the test samples, not among those it is learned from.
+    A factor may have a single value among the test samples, but not among the training samples.
     """
     train, y_train = check_arrays(codes_train, factors_train)
     test, y_test = check_codes(codes_test), as_array(factors_test)
@@ -55,8 +55,8 @@ def check_split(codes_train, factors_train, codes_test, factors_test):
     return train, y_train, test, y_test
 
 
-def standardized(x, by=None):
-    """Columns (N, D) less the mean of those of ``by`` (themselves, if None), in units of their standard deviation.
+def standardised(x: np.ndarray, by: np.ndarray | None = None) -> np.ndarray:
+    """Shift and scale columns (N, D) by the mean and standard deviation of the columns of ``by`` (default: their own).
 
     Columns that are constant in ``by`` are only shifted.
     """
@@ -64,7 +64,7 @@ def standardized(x, by=None):
     return (x - by.mean(0)) / np.where(np.ptp(by, axis=0) > 0, by.std(0), 1)
 
 
-def ranks(x):
-    """Ranks in every column (N, D); equal values share their mean rank."""
+def ranks(x: np.ndarray) -> np.ndarray:
+    """Ranks within each column (N, D); equal values share their mean rank."""
     columns = [np.unique(column, return_inverse=True, return_counts=True)[1:] for column in x.T]
     return np.stack([(counts.cumsum() - (counts - 1) / 2)[place] for place, counts in columns], axis=1)

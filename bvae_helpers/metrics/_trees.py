@@ -3,7 +3,7 @@
 Friedman 2001, "Greedy function approximation: a gradient boosting machine", algorithm 6: 100 rounds of trees of
 depth 3, learning rate 0.1, log loss, Newton leaves; importance = the reduction of the squared error. Three changes
 make it fast. Each latent is sorted once, not in every node. The trees of all classes of a round grow together, as
-columns of the same few tensor operations. And a cut is looked for twice: between blocks of neighbours in the
+columns of the same few tensor operations. And cuts are searched twice: between blocks of neighbours in the
 sorted order, then between single samples in the few most promising blocks.
 
 Shapes: N samples, D latents, B blocks of W samples, K classes (a tree each in every round), P nodes on a level
@@ -18,17 +18,17 @@ WIDTH, SEARCHED = 20, 32       # samples of a block; blocks searched for each no
 NO_GAIN = 1e-8                # below this a reduction of the squared error is the rounding of float32
 
 
-class Latents:
-    """Codes (N, D), sorted once: what every tree of a factor looks things up in."""
+class SortedCodes:
+    """Codes (N, D), sorted once for all trees of a factor."""
 
-    def __init__(self, codes):
+    def __init__(self, codes: np.ndarray):
         columns = [np.unique(column, return_inverse=True) for column in codes.T]
-        self.edges = [(values[:-1] + values[1:]) / 2 for values, _ in columns]      # every cut there is
+        self.edges = [(values[:-1] + values[1:]) / 2 for values, _ in columns]      # all possible cuts
         d, n = codes.T.shape
-        self.kind = torch.int16 if n < 2 ** 15 - 1 else torch.int32                   # of ranks: the smaller the faster
+        self.kind = torch.int16 if n < 2 ** 15 - 1 else torch.int32                   # of ranks: small types are faster
         self.ranks = torch.from_numpy(np.stack([rank for _, rank in columns])).to(self.kind)   # (D, N)
         blocks = -(-n // WIDTH)
-        pad = torch.full((d, blocks * WIDTH - n), n)                                # sample N stands for none
+        pad = torch.full((d, blocks * WIDTH - n), n)                                # N: no sample
         self.samples = torch.cat([self.ranks.argsort(1), pad], 1).view(d * blocks, WIDTH)
         beyond = torch.full((d, 1), n)
         in_order = torch.cat([self.ranks, beyond], 1).gather(1, self.samples.view(d, -1)).view(d, -1)
@@ -38,20 +38,20 @@ class Latents:
         self.block_of = torch.empty(d, n + 1, dtype=torch.long).scatter_(1, self.samples.view(d, -1), (
             torch.arange(d * blocks).repeat_interleave(WIDTH).view(d, -1)))[:, :n]     # (D, N)
 
-    def rank(self, codes):
-        """Where other codes (N, D) lie among these: the number of edges below each, whole numbers (D, N)."""
+    def rank(self, codes: np.ndarray) -> torch.Tensor:
+        """Ranks of other codes (N, D) among these: the number of edges below each, whole numbers (D, N)."""
         return torch.from_numpy(np.stack([np.searchsorted(e, column) for e, column in zip(self.edges, codes.T)])).to(self.kind)
 
-    def sums(self, columns):
+    def sums(self, columns: torch.Tensor) -> torch.Tensor:
         """Sums of columns (N + 1, M) over the samples of each block of each latent -> (D, B, M)."""
-        # a "bag" sums the rows whose numbers are listed for it: of all grouped sums in torch the fastest
+        # a "bag" sums the rows that are listed for it: the fastest grouped sum in torch
         return torch.nn.functional.embedding_bag(self.bags, columns, mode="sum").view(-1, self.blocks, columns.shape[1])
 
 
 def gain(left, n_left, total, n):
-    """How much a cut reduces the squared error, from the sum and the number of residuals on its left and in all."""
+    """Reduction of the squared error by a cut, from the sum and number of residuals on its left and in the node."""
     n_right = n - n_left
-    excess = torch.addcmul(left, n_left, total / n.clamp_min(1), value=-1)          # over what the mean of all would give
+    excess = torch.addcmul(left, n_left, total / n.clamp_min(1), value=-1)          # beyond what the mean of all gives
     return excess.square_().div_((n_left * n_right).clamp_min_(1)).mul_(n)          # 0 where a side is empty
 
 
@@ -64,16 +64,16 @@ def positives(latents, y, residual, node, shape):
 
 
 def best_cuts(latents, y, sums, counts, residual, node):
-    """For each node the cut that reduces the squared error most.
+    """Find for each node the cut that reduces the squared error most.
 
     ``sums``, ``counts`` (D, B, M); ``residual``, ``node`` (K, N + 1). Returns the latent, the last rank on the left
-    (all of them where no cut helps) and the reduction, (P, K) each.
+    (all of them if no cut helps) and the reduction, (P, K) each.
     """
     before, n_before = sums.cumsum(1) - sums, counts.cumsum(1) - counts
     total, n = before[0, -1] + sums[0, -1], n_before[0, -1] + counts[0, -1]          # (M,)
     rich, n_rich = positives(latents, y, residual, node, sums.shape)
-    most = torch.maximum(gain(before + rich, n_before + n_rich, total, n),            # were they all on the left end
-                         gain(before + sums - rich, n_before + counts - n_rich, total, n)).flatten(0, 1)   # or the right
+    most = torch.maximum(gain(before + rich, n_before + n_rich, total, n),            # if they all were on the left
+                         gain(before + sums - rich, n_before + counts - n_rich, total, n)).flatten(0, 1)   # or on the right
     block = most.topk(min(SEARCHED, len(most)), dim=0).indices.t()                   # (M, T)
     k = torch.arange(len(total)) % len(residual)
     p = (torch.arange(len(total)) // len(residual)).byte()
@@ -90,7 +90,7 @@ def best_cuts(latents, y, sums, counts, residual, node):
 
 
 def step(ranks, node, latent, cut):
-    """One level down: the node every sample is in, uint8 (K, N), 0..P-1 -> 0..2P-1; the right child of p is P + p."""
+    """Move every sample one level down: the node that it is in, uint8 (K, N), 0..P-1 -> 0..2P-1; the right child of p is P + p."""
     below = node.clone()
     for p in range(len(latent)):
         right = (node == p) & (ranks[latent[p]] > cut[p, :, None])
@@ -99,21 +99,21 @@ def step(ranks, node, latent, cut):
 
 
 def grow(latents, y, counts, residual, gains):
-    """One tree for each row of ``residual`` (K, N + 1), level by level; adds what its cuts gained to ``gains`` (D,).
+    """Grow one tree per row of ``residual`` (K, N + 1), level by level; add the gains of its cuts to ``gains`` (D,).
 
     Returns the (latent, cut) of every level, (P, K) each, and the leaf that every sample is in, uint8 (K, N).
     """
     columns = residual.t().contiguous()                                              # (N + 1, K)
     sums, splits = latents.sums(columns), []
     padded = torch.zeros(residual.shape, dtype=torch.uint8)
-    padded[:, -1] = 255                                                              # in no node
+    padded[:, -1] = 255                                                              # belongs to no node
     node = padded[:, :-1]
     for level in range(DEPTH):
         latent, cut, reduction = best_cuts(latents, y, sums, counts, residual, padded)
         gains.index_add_(0, latent.flatten(), reduction.flatten().double())
         splits.append((latent, cut))
         node.copy_(step(latents.ranks, node, latent, cut))
-        if level < DEPTH - 1:                                                        # left by summing, right by difference
+        if level < DEPTH - 1:                                                        # sum the left side; the right side is the difference
             inside = torch.stack([(padded == p).t() for p in range(2 ** level)], dim=1).float()          # (N + 1, P, K)
             left, n_left = latents.sums(torch.cat([inside * columns[:, None], inside], 1).flatten(1)).chunk(2, dim=2)
             sums, counts = torch.cat([left, sums - left], dim=2), torch.cat([n_left, counts - n_left], dim=2)
@@ -121,12 +121,12 @@ def grow(latents, y, counts, residual, gains):
 
 
 class BoostedTrees:
-    """A classifier of one factor. After ``fit``: ``importances`` (D,), summing to 1, or all 0 where no cut ever helped."""
+    """A classifier of one factor. After ``fit``: ``importances`` (D,), summing to 1, or all 0 if no cut helps."""
 
-    def fit(self, codes, labels):
-        """codes (N, D), labels (N,)."""
+    def fit(self, codes: np.ndarray, labels: np.ndarray) -> "BoostedTrees":
+        """Grow the trees for codes (N, D) and labels (N,) of one factor."""
         self.classes, y = np.unique(labels, return_inverse=True)
-        self.latents = latents = Latents(codes)
+        self.latents = latents = SortedCodes(codes)
         y = torch.from_numpy(y)
         target, gains = torch.nn.functional.one_hot(y).t().float(), torch.zeros(codes.shape[1]).double()
         residual, ones = torch.zeros(len(target), len(y) + 1), torch.ones(len(y) + 1, 1)
@@ -138,7 +138,7 @@ class BoostedTrees:
             p = scores.softmax(0)
             residual[:, :-1] = target - p
             splits, node = grow(latents, y, counts, residual, gains)
-            if not gains.any():                                                          # no cut helps, and none ever will
+            if not gains.any():                                                          # no cut helps, nor will one in later rounds
                 break
             node, zero = node.long(), torch.zeros(len(p), 2 ** DEPTH)
             slope, curvature = (zero.scatter_add(1, node, of) for of in (residual[:, :-1], p * (1 - p)))
@@ -148,8 +148,8 @@ class BoostedTrees:
         self.importances = (gains / gains.sum().clamp_min(1e-300)).numpy()
         return self
 
-    def predict(self, codes):
-        """codes (N, D) -> the most probable label of each, (N,)."""
+    def predict(self, codes: np.ndarray) -> np.ndarray:
+        """The most probable label of each sample: codes (N, D) -> (N,)."""
         ranks, scores = self.latents.rank(codes), self.prior.expand(-1, len(codes))
         for splits, leaves in self.rounds:
             node = torch.zeros(scores.shape, dtype=torch.uint8)

@@ -1,37 +1,46 @@
-"""A table of results in a CSV file, one row a run: rows are added whole or not at all, and never twice.
+"""A table of results in a CSV file, one row per run: rows are added whole or not at all, and each run once.
 
-Where pyarrow is installed, the same table stands beside it as Parquet.
+If pyarrow is installed, the same table is written as Parquet beside it.
 """
 
 import csv
 import importlib
 import io
+import os
 import pathlib
+import re
 
+from ..checkpoints import PRETRAINED
 from ..data.files import locked, write_whole
 
+__all__ = ["add", "read", "shipped"]
 
-def number(text):
-    """The text of a cell -> a whole number, a number or text; nothing is None."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text or None
+Row = dict[str, int | float | str | None]
+
+# Excel and others run a text cell that begins like this as a formula; such text gets an apostrophe, or one more
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
-def read(path):
-    """The rows of a table, dicts; none where no file is."""
+def read(path: str | os.PathLike) -> list[Row]:
+    """Rows of the CSV as dicts, numbers as numbers and empty cells as None; an empty list if the file does not exist.
+
+    Raises ValueError for a file that is not such a table.
+    """
     path = pathlib.Path(path)
     if not path.is_file():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return [{name: text if name == "key" else number(text) for name, text in row.items()} for row in csv.DictReader(file)]
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:       # -sig: a spreadsheet may have added a byte-order mark
+            rows = list(csv.DictReader(file, restval="", strict=True))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{str(path)!r} is not a table of results in CSV ({error})") from error
+    if any(None in row or "key" not in row for row in rows):
+        raise ValueError(f"{str(path)!r} is not a table of results: it needs a column 'key', and no row longer than the first")
+    return [{name: _text(cell) if name == "key" else _value(cell) for name, cell in row.items()} for row in rows]
 
 
-def add(path, row):
-    """Add a row, unless one with its ``key`` is there. Columns that only some rows have are empty in the others."""
+def add(path: str | os.PathLike, row: Row) -> None:
+    """Add a row, unless the table has one with its ``key``. Columns that only some rows have are empty in the others."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(open(path.with_name(f".{path.name}.lock"), "w")):
@@ -40,17 +49,50 @@ def add(path, row):
             return
         rows.append(row)
         names = list(dict.fromkeys(name for old in rows for name in old))
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_whole(path, lambda file: file.write(text.getvalue().encode()))
-        parquet = parquet_of(rows, names)
+        content = _csv_of(rows, names)
+        write_whole(path, lambda file: file.write(content))
+        parquet = _parquet_of(rows, names)
         if parquet is not None:
             write_whole(path.with_suffix(".parquet"), lambda file: file.write(parquet))
 
 
-def parquet_of(rows, names):
+def shipped() -> list[Row]:
+    """Rows of the sweep over beta that ships with the package: constant beta, one network, several seeds.
+
+    Made by the command in ``pretrained/README.md``.
+    """
+    return read(PRETRAINED / "sweep.csv")
+
+
+def _value(cell: str) -> int | float | str | None:
+    """The value of a cell: a whole number, a number, text, or None for an empty one."""
+    for kind in (int, float):
+        try:
+            return kind(cell)
+        except ValueError:
+            pass
+    return _text(cell) or None
+
+
+def _text(cell: str) -> str:
+    """The text of a cell, without the apostrophe that keeps a spreadsheet from running it."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
+
+
+def _cell(value: int | float | str | None) -> int | float | str | None:
+    """What is written for a value: text that a spreadsheet would run gets an apostrophe in front."""
+    return "'" + value if isinstance(value, str) and FORMULA.match(value) else value
+
+
+def _csv_of(rows: list[Row], names: list[str]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    return text.getvalue().encode()
+
+
+def _parquet_of(rows: list[Row], names: list[str]) -> bytes | None:
     """The rows as the bytes of a Parquet file; None without pyarrow."""
     try:
         arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")

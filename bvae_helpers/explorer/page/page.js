@@ -101,8 +101,10 @@ class Panel {
     makeSliders() {
         const active = this.model.sliders.filter(slider => !slider.collapsed);
         const collapsed = this.model.sliders.filter(slider => slider.collapsed);
-        const fold = (sliders, text) => sliders.length
-            ? [make("details", {}, make("summary", {}, text), ...sliders.map(slider => this.makeRow(slider)))] : [];
+        const fold = (sliders, text) => {
+            const rows = sliders.map(slider => this.makeRow(slider)), open = active.length === 0 ? "" : null;
+            return rows.length ? [make("details", {open}, make("summary", {}, text), ...rows)] : [];
+        };
         this.numbers = make("code");
         this.open = make("details", {ontoggle: () => this.writeNumbers()},
                          make("summary", {}, "the code as numbers"), this.numbers);
@@ -157,7 +159,9 @@ class Panel {
             const row = this.rows[latent];
             row.low = Math.min(row.low, value);
             row.high = Math.max(row.high, value);
-            const [low, high] = this.span(latent);
+            const [low, high] = this.span(latent), state = [low, high, value].join();
+            if (state === row.state) return;                // most sliders stay where they are
+            row.state = state;
             Object.assign(row.input, {min: low, max: high, step: (high - low) / STOPS, value});
             row.value.textContent = number(value);
             row.input.setAttribute("aria-valuetext", number(value));
@@ -176,8 +180,9 @@ class Panel {
         if (chosen.image !== null) paint(original, originals[chosen.image]);
         this.original.classList.toggle("none", chosen.image === null);
         const from = chosen.image === null ? "start" : "reconstruction";
-        this.middleCaption.textContent = chosen.difference ? `now less ${from}; grey: the same` : from;
-        middle.setAttribute("aria-label", this.middleCaption.textContent);
+        this.middleCaption.textContent = chosen.difference ? "difference" : from;
+        this.middleCaption.title = chosen.difference ? `the picture now less the ${from}; grey where they are the same` : "";
+        middle.setAttribute("aria-label", this.middleCaption.title || from);
         this.writeNumbers();
         this.stale = false;
         this.restartFilm();
