@@ -42,7 +42,7 @@ def row(images: Tensor, side: int, gap: int) -> Tensor:
 
 
 def mask(shown: Sequence[bool], width: int, height: int, gap: int) -> Tensor:
-    """The opacity of a row of equal images: 255 where an image is shown, 0 in the gaps and elsewhere -> uint8 (H, W)."""
+    """The opacity of a row of equal images: 255 on the images that are shown, else 0 -> uint8 (H, W)."""
     opaque = torch.zeros(height, width, dtype=torch.uint8)
     side = (width + gap) // len(shown) - gap
     for k, visible in enumerate(shown):
@@ -60,7 +60,8 @@ def column(pictures: Sequence[Tensor], gap: int) -> Tensor:
 
 def _to_pil(picture):
     """uint8 (C, H, W), C 1 to 4: grey, grey and opacity, RGB, or RGB and opacity -> a PIL image."""
-    return PILImage.fromarray(picture[0].numpy() if len(picture) == 1 else picture.permute(1, 2, 0).contiguous().numpy())
+    pixels = picture[0] if len(picture) == 1 else picture.permute(1, 2, 0).contiguous()
+    return PILImage.fromarray(pixels.numpy())
 
 
 def png(picture: Tensor, opacity: Tensor | None = None) -> bytes:

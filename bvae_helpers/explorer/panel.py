@@ -47,8 +47,9 @@ class Strip:
     def show(self, images: Tensor) -> None:
         """Show images (K, C, S, S), one per button."""
         tiles = frames.fit_to(images, self.tile)
-        short = self.tile - tiles.shape[-1]            # a whole factor may not fill the tile
-        tiles = torch.nn.functional.pad(tiles, (short // 2, short - short // 2, short // 2, short - short // 2), value=255)
+        left = (self.tile - tiles.shape[-1]) // 2            # a whole factor may not fill the tile
+        right = self.tile - tiles.shape[-1] - left
+        tiles = torch.nn.functional.pad(tiles, (left, right, left, right), value=255)
         picture = frames.row(tiles, self.tile, self.GAP)
         opacity = frames.mask([True] * len(tiles), picture.shape[2], self.tile, self.GAP)
         self.image.value = frames.png(picture, opacity)
@@ -81,14 +82,16 @@ class Sliders(dict):
 class Panel:
     """Sliders over the latents of one model, and the images that it decodes.
 
-    The three pictures, original, reconstruction and now, are made ``side`` pixels large; they are shown together in
-    ``width`` pixels or more. ``z`` (D,) is the code that is shown; ``home`` (D,) is the code that reset returns to.
+    The three pictures, original, reconstruction and now, are made ``side`` pixels large and shown together in
+    ``width`` pixels or more. ``readout``: whether numbers stand beside the sliders. ``z`` (D,) is the code that is
+    shown; ``home`` (D,) is the code that reset returns to.
     ``guarded`` wraps callbacks so that their errors are shown; ``touched`` is called with the panel that was moved.
     """
 
-    def __init__(self, model: nn.Module, images: Images, *, first: Tensor, factors, names: Sequence[str], side: int, width: int,
-                 guarded: Callable, touched: Callable):
-        self.model, self.side, self.width, self.guarded, self.touched = model, side, width, guarded, touched
+    def __init__(self, model: nn.Module, images: Images, *, first: Tensor, factors, names: Sequence[str], side: int,
+                 width: int, readout: bool, guarded: Callable, touched: Callable):
+        self.model, self.side, self.width, self.readout = model, side, width, readout
+        self.guarded, self.touched = guarded, touched
         self.first = to_batch(first)
         self.images, self.factors, self.names = images, factors, names
         self.measure()
@@ -127,11 +130,11 @@ class Panel:
         self.folded_box = widgets.VBox(layout={"display": "none"})
         self.fold.description = self.fold_text("show")
         self.fold.on_click(lambda _: self.guarded(self.toggle_fold)())
-        self.slider_box = widgets.VBox(
-            [*map(self.slider_row, shown), self.fold, self.folded_box],
-            layout={"flex": "1 1 400px", "max_width": "640px", "max_height": "440px", "overflow": "auto", "margin": "0 0 0 8px"})
-        self.picture_box = widgets.VBox([self.captions, self.picture, self.film_caption, self.strip.widget],
-                                        layout={"flex": f"1 1 {self.width}px", "max_width": f"{3 * self.side + 2 * GAP}px"})
+        beside = {"flex": "1 1 400px", "max_width": "640px", "margin": "0 0 0 8px"}
+        self.slider_box = widgets.VBox([*map(self.slider_row, shown), self.fold, self.folded_box],
+                                       layout={**beside, "max_height": "440px", "overflow": "auto"})
+        wide = {"flex": f"1 1 {self.width}px", "max_width": f"{3 * self.side + 2 * GAP}px"}
+        self.picture_box = widgets.VBox([self.captions, self.picture, self.film_caption, self.strip.widget], layout=wide)
 
     def short_label(self, d: int) -> str:
         """The label beside a slider: that of the latent, with the middle of a long name left out."""
@@ -142,10 +145,10 @@ class Panel:
 
     def slider_row(self, d: int) -> widgets.HBox:
         """The slider of latent d, with a reset button of its own."""
-        low, high = self.span(d)
-        slider = widgets.FloatSlider(value=self.z[d].item(), min=min(low, self.z[d].item()), max=max(high, self.z[d].item()),
-                                     step=STEP, readout_format=".2f", description=self.short_label(d), style=self.style,
-                                     layout=self.slider_layout)
+        (low, high), value = self.span(d), self.z[d].item()
+        slider = widgets.FloatSlider(value=value, min=min(low, value), max=max(high, value), step=STEP,
+                                     readout=self.readout, readout_format=".2f", description=self.short_label(d),
+                                     style=self.style, layout=self.slider_layout)
         slider.observe(lambda change: self.guarded(self.slid)(d, change["new"]), "value")
         reset = widgets.Button(description="↺", layout={"width": "34px", "flex": "0 0 auto"})
         reset.on_click(lambda _: self.guarded(self.reset)(d))
@@ -193,14 +196,17 @@ class Panel:
         self.go(z)
 
     def start(self, image: int | None, original: Tensor | None, z: Tensor) -> None:
-        """Start from the code ``z`` (D,) of an ``original`` (C, S, S), or of no image; ``image``: its number, if it has one."""
+        """Start from the code ``z`` (D,) of an ``original`` (C, S, S), or of no image.
+
+        ``image``: the original's number among the starting points, if it is one of them.
+        """
         self.image, self.original, self.home = image, original, z.clone()
         self.reconstruction = None if original is None else L.decode(self.model, z[None])[0]
         self.caption()
         self.go(self.home)
 
     def go(self, z: Tensor) -> None:
-        """Set all latents to ``z`` (D,). The picture comes first, the sliders follow, and their ranges grow to reach it."""
+        """Set all latents to ``z`` (D,). The picture is first; the sliders follow, and their ranges grow to reach it."""
         self.z = z.clone()
         self.low, self.high = torch.minimum(self.low, z), torch.maximum(self.high, z)
         self.update()
@@ -212,9 +218,9 @@ class Panel:
         try:
             for d in list(moved):
                 slider, (low, high) = self.sliders[d], self.span(d)
-                slider.min, slider.max = min(low, slider.min), max(high, slider.max)      # first wider, so that the value fits,
+                slider.min, slider.max = min(low, slider.min), max(high, slider.max)     # wide enough for the value,
                 slider.value = self.z[d].item()
-                slider.min, slider.max = low, high                                        # then as they should be
+                slider.min, slider.max = low, high                                       # and then as they should be
                 self.sent[d] = [*self.sent[d], slider.value][-4:] if self.sent[d] else []
         finally:
             self.quiet = False
@@ -228,7 +234,7 @@ class Panel:
     # Showing
 
     def update(self) -> None:
-        """Decode z and show it beside the original; decode the filmstrip, too, if another latent or another code is active."""
+        """Decode z and show it beside the original; decode the filmstrip, too, if more than the active latent moved."""
         low, high = self.span(self.active)
         others = self.z.clone()
         others[self.active] = 0
@@ -248,7 +254,7 @@ class Panel:
             self.film_of = film_of
 
     def triple(self, now: Tensor) -> Tensor:
-        """Original, reconstruction (or how far now differs from it) and now, (3, C, S, S); white without an original."""
+        """Original, reconstruction (or now less the reconstruction) and now, (3, C, S, S); white without an original."""
         if self.original is None:
             return torch.stack([torch.ones_like(now)] * 2 + [now])
         middle = 0.5 + (now - self.reconstruction) / 2 if self.difference else self.reconstruction
@@ -305,7 +311,7 @@ class Panel:
             self.fold.description = self.fold_text("show")
 
     def refresh(self) -> None:
-        """Measure the model again: it has been trained further. Sliders keep their order and get new labels and ranges."""
+        """Measure the model again: it has been trained further. Sliders keep their order, and get new labels."""
         self.measure()
         self.film_of = None
         for d, slider in self.sliders.items():

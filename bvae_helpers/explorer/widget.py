@@ -1,10 +1,11 @@
 """The live explorer: drag a slider, and the decoded image moves with it.
 
-A slider event decodes one image and puts a small PNG into one ``widgets.Image``, in place: no matplotlib, nothing redrawn,
-nothing piled up. The filmstrip is decoded when another latent is moved, not at every event. It works with ipywidgets 7.7 and 8.
+A slider event decodes one image and puts a small PNG into one ``widgets.Image``, in place: no matplotlib, nothing
+redrawn, nothing piled up. The filmstrip is decoded when another latent is moved, not at every event. It works with
+ipywidgets 7.7 and 8.
 
-Events that come faster than images can be made are dropped in the browser: a slider sends its next value when the kernel has
-answered the one before, and then its newest, so the last one always wins.
+Events that come faster than images can be made are dropped in the browser: a slider sends its next value when the
+kernel has answered the one before, and then its newest, so the last one always wins.
 """
 
 import html
@@ -34,31 +35,35 @@ PERIOD = 48         # pictures of one sweep to and fro
 class LatentExplorer:
     """Sliders over the latents of a model; the first ``choices`` of ``images`` are its starting points.
 
-    ``model`` is anybody's (see ``bvae_helpers.model``), or a dict from name to model: then they stand side by side, each
-    with its sliders, started from the same image. ``images``: what ``data.as_images`` takes. Latents are sorted by KL,
-    measured on all images, and labelled with it and, if ``factors`` (N, K) are given, with the factor that each carries
-    and its share; ``data.factor_names`` names the factors. A slider spans the 1st to 99th percentile of the codes.
-    Collapsed latents, and all but the first 12, are folded away.
+    ``model`` is anybody's (see ``bvae_helpers.model``), or a dict from name to model: then they stand side by side,
+    each with its sliders, started from the same image. ``images``: what ``data.as_images`` takes. Latents are sorted
+    by KL, measured on all images, and labelled with it and, if ``factors`` (N, K) are given, with the factor that each
+    carries and its share; ``data.factor_names`` names the factors. A slider spans the 1st to 99th percentile of the
+    codes. Collapsed latents, and all but the first 12, are folded away.
 
-    ``start`` takes a picture of your own, too; ``refresh`` measures a model again that is being trained; ``close`` frees
-    the widgets. Raises ValueError if there is no model or no image.
+    ``start`` takes a picture of your own, too; ``refresh`` measures a model again that is being trained; ``close``
+    frees the widgets. Raises ValueError if there is no model or no image.
     """
 
     def __init__(self, model: nn.Module | dict[str, nn.Module], images, data=None, factors=None, choices: int = 8):
         images = as_images(images)
         models = model if isinstance(model, dict) else {"": model}
         if not models or choices < 1:
-            raise ValueError(f"the explorer needs a model and at least one image, got {len(models)} models, choices={choices}")
+            raise ValueError(f"the explorer needs a model and at least one image, got {len(models)} models and "
+                             f"choices={choices}")
         first = images.take(torch.arange(min(choices, len(images))))
         if len(models) == 1:
             side, width = 192, 420
         else:
-            side, width = 128, 360
-        names = () if factors is None else getattr(data, "factor_names", [f"factor {k}" for k in range(len(factors[0]))])
-        self.message = widgets.HTML(layout={"min_height": "30px"})         # room for a link: nothing moves when it appears
+            side, width = 128, 400
+        names = ()
+        if factors is not None:
+            names = getattr(data, "factor_names", [f"factor {k}" for k in range(len(factors[0]))])
+        self.message = widgets.HTML(layout={"min_height": "30px"})         # room for a link, so that it moves nothing
         self.failed, self.quiet, self.lock = False, False, threading.RLock()
         self.panels = {str(name): Panel(m, images, first=first, factors=factors, names=names, side=side, width=width,
-                                        guarded=self.guarded, touched=self.touch) for name, m in models.items()}
+                                        readout=len(models) == 1, guarded=self.guarded, touched=self.touch)
+                       for name, m in models.items()}
         self.panel = next(iter(self.panels.values()))       # the one that was touched last
         self.interpolating = False                          # whether the interpolation was touched after it
         self.widget = self.build(first)
@@ -75,8 +80,8 @@ class LatentExplorer:
         self.reset = self.button("reset all", self.reset_all)
         self.toward = widgets.Dropdown(options=[(f"image {k + 1}", k) for k in range(len(choices))],
                                        value=min(1, len(choices) - 1), layout={"width": "100px"})
-        self.t = widgets.FloatSlider(value=0, min=0, max=1, step=0.01, description="interpolate to", readout_format=".2f",
-                                     style={"description_width": "90px"}, layout={"width": "300px"})
+        self.t = widgets.FloatSlider(value=0, min=0, max=1, step=0.01, description="interpolate to",
+                                     readout_format=".2f", style={"description_width": "90px"}, layout={"width": "300px"})
         self.play = widgets.Play(min=0, max=10 ** 6, interval=BEAT)
         self.wide = widgets.Checkbox(description="±3", indent=False, layout={"width": "60px"})
         self.difference = widgets.Checkbox(description="difference", indent=False, layout={"width": "110px"})
@@ -99,10 +104,10 @@ class LatentExplorer:
             return [self.panel.picture_box, self.panel.slider_box]
         columns = []
         for name, panel in self.panels.items():
-            panel.slider_box.layout.flex = "0 0 auto"
+            panel.picture_box.layout.flex = panel.slider_box.layout.flex = "0 0 auto"
             title = widgets.HTML(f"<b>{html.escape(name)}</b> · {panel.nats:.1f} nats")
             columns.append(widgets.VBox([title, panel.picture_box, panel.slider_box],
-                                        layout={"width": f"{panel.width + 20}px", "margin": "0 8px 0 0"}))
+                                        layout={"width": f"{panel.width + 30}px", "margin": "0 8px 0 0"}))
         return columns
 
     def button(self, name: str, action: Callable[[], None]) -> widgets.Button:
@@ -237,7 +242,9 @@ class LatentExplorer:
         while stack:
             widget = stack.pop()
             stack.extend(getattr(widget, "children", ()))
-            widget.close()
+            for part in (getattr(widget, "layout", None), getattr(widget, "style", None), widget):
+                if part is not None:
+                    part.close()
 
     # Saving
 
@@ -306,5 +313,6 @@ class LatentExplorer:
         counts = []
         for name, panel in self.panels.items():
             collapsed = int(panel.collapsed.sum())
-            counts.append(f"{name + ': ' if name else ''}{len(panel.order) - collapsed} active latents, {collapsed} collapsed")
+            count = f"{len(panel.order) - collapsed} active latents, {collapsed} collapsed"
+            counts.append(f"{name}: {count}" if name else count)
         return f"LatentExplorer: {'; '.join(counts)}"
