@@ -3,4 +3,4 @@
 Import the modules you need (``from bvae_helpers import model, training``): this file imports none, so it costs nothing.
 """
 
-__version__ = "1.0.0"
+__version__ = "1.1.0"

@@ -303,7 +303,7 @@ def run_tradeoff(args):
     save_figure(plots.tradeoff(results.read(args.table)), args.out)
 
 
-# Evaluate and traverse
+# Evaluate, traverse and export
 
 def load_model(name: str, device: str | None):
     """The model of a checkpoint file, or a pretrained one, on the device."""

@@ -244,33 +244,46 @@ def test_no_file_names_a_folder_of_a_machine(path):
     assert not found, found[0]
 
 
-def test_readme_links_lead_somewhere_and_name_every_notebook():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SHOWN = [page.read_text(encoding="utf-8") for page in PAGES]
+
+
+def test_readme_is_a_front_page():
+    assert len(SHOWN[0].splitlines()) <= 140
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_of_the_pages_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        assert link.startswith("http") or (page.parent / link).exists(), f"no file at {link}"
+
+
+def test_readme_names_every_notebook_and_every_guide():
     stamp = load_tool("stamp")
-    for link in re.findall(r"\]\(([^)#\s]+)\)|src=\"([^\"]+)\"", text):
-        link = "".join(link)
-        assert link.startswith("http") or (ROOT / link).exists(), f"no file at {link}"
     for path in (ROOT / "notebooks").glob("*.ipynb"):
-        assert f"(notebooks/{path.name})" in text and stamp.badge(path.stem) in text, path.name
+        assert f"(notebooks/{path.name})" in SHOWN[0] and stamp.badge(path.stem) in SHOWN[0], path.name
+    for path in (ROOT / "docs" / "guides").glob("*.md"):
+        assert f"(docs/guides/{path.name})" in SHOWN[0], path.name
 
 
-def test_readme_commands_are_real():
-    """Every ``make`` target, script and command-line flag that the README shows exists."""
+def test_commands_of_the_pages_are_real():
+    """Every ``make`` target, script and command-line flag that a page shows exists."""
     from bvae_helpers.__main__ import make_parser
 
-    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    text = "\n".join(SHOWN).replace("\\\n", " ")
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert {"lab", "test"} <= set(re.findall(r"(?:^|`)make (\w+)", text, re.MULTILINE)) <= targets
     for script in re.findall(r"python ((?:tools|benchmarks)/[\w/]+\.py)", text):
         assert (ROOT / script).is_file(), script
-    commands = re.findall(r"python -m bvae_helpers ([^\n`#]+)", text)
-    assert commands
+    commands = re.findall(r"python -m bvae_helpers (\w+ [^\n`#]+)", text)
+    assert len(commands) > 10
     for command in commands:
         make_parser().parse_args([word for word in command.split() if word != "--help"])
 
 
-def test_readme_scores_are_those_of_the_cards():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ("README.md", "docs/guides/models.md"))
+def test_scores_of_the_pages_are_those_of_the_cards(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
     rows = {name: numbers for name, *numbers in re.findall(
         r"^\| `(\w+)` \|[^|]+\| ([\d.]+)[^|]*\| ([\d.]+)[^|]*\| ([\d.]+) \| ([\d.]+) \|", text, re.MULTILINE)}
     cards = {path.stem: json.loads(path.read_text(encoding="utf-8"))
@@ -282,6 +295,10 @@ def test_readme_scores_are_those_of_the_cards():
                            f"{scores['kl']:.1f}"], name
 
 
+def test_the_changelog_names_this_version():
+    assert f"\n## {bvae_helpers.__version__}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
 def test_ci_covers_the_floors():
     text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     floor = dict(line.split(">=") for line in PROJECT["dependencies"])
@@ -291,20 +308,24 @@ def test_ci_covers_the_floors():
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
-def test_readme_python_runs(tmp_path, monkeypatch):
-    """The README's Python blocks, in order, on a folder of a few pictures, for one epoch."""
+@pytest.mark.parametrize("page", ("README.md", "docs/guides/python.md"))
+def test_python_of_the_pages_runs(page, tmp_path, monkeypatch):
+    """A page's Python blocks, in order, on a folder of a few pictures, for one epoch."""
     (tmp_path / "my_pictures").mkdir()
     for k in range(10):
         Image.new("RGB", (70, 64), (25 * k, 90, 200)).save(tmp_path / "my_pictures" / f"{k}.png")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TQDM_DISABLE", "1")
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)     # on the CPU, whatever the machine has
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    code = "\n".join(blocks)
-    for amount, less in (("epochs=50", "epochs=1"), ("10_000", "300"), ("seeds=(0, 1, 2)", "seeds=(0,), train=200, test=100")):
-        assert code.count(amount) == 1
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL))
+    for amount, less in (("epochs=50", "epochs=1"), ("10_000", "300"),
+                         ("seeds=(0, 1, 2)", "seeds=(0,), train=200, test=100, against=()")):
         code = code.replace(amount, less)
     names = {}
     exec(code, names)
-    assert len(names["history"]["val_loss"]) == 1 and names["row"].shape == (9, 3, 64, 64)
-    assert Image.open("samples.png").size == (8 * 66 + 2, 2 * 66 + 2)
+    assert len(names["history"]["val_loss"]) == 1
+    if page.endswith("python.md"):
+        samples = Image.open("samples.png")
+        assert names["row"].shape == (9, 3, 64, 64) and samples.size == (8 * 66 + 2, 2 * 66 + 2)
+        assert samples.getpixel((0, 0)) == samples.getpixel((66, 30)) == (255, 255, 255)     # white between the images
+        assert pathlib.Path("latents.html").stat().st_size > 100_000

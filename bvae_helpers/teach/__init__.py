@@ -1,4 +1,4 @@
-"""What the notebooks stand on: set-up, showing the package's source, agreeing with it, exercises."""
+"""What the notebooks stand on: set-up, the package's source, exercises and their progress; ``teach.live`` apart."""
 
 from ._progress import progress
 from .checking import attempt

@@ -13,6 +13,7 @@ import pathlib
 import pkgutil
 
 from ..data.files import write_whole
+from .front_end import attended
 
 TODAY: dict[str, bool] = {}     # check name -> whether the latest attempt in this session passed
 
@@ -57,11 +58,7 @@ def _checks(notebook: str) -> list[str]:
 
 def _file() -> pathlib.Path | None:
     """The file of past days, or None where nothing is to be kept."""
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return None
-    if getattr(get_ipython(), "kernel", None) is None or os.environ.get("BVAE_PROFILE") == "tiny":
+    if not attended():
         return None
     name = os.environ.get("BVAE_PROGRESS", "progress.json")
     return pathlib.Path(name) if name else None

@@ -1,0 +1,220 @@
+"""Watch a training in a notebook: ``fit(…, watch=live.Training(images))`` shows one figure that changes in place."""
+
+import io
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from .. import latents, plots
+from ..data import as_images
+from ..model import BetaVAE
+from ..training import History, Run
+from .front_end import attended
+
+__all__ = ["Training"]
+
+SHARE = 0.05            # of the training's time, at most, for drawing
+PAUSE = 0.5             # seconds between two frames, at least
+WIDTH, HEIGHT, DPI = 11.6, 5.6, 100
+
+
+class Training:
+    """A watcher for ``fit``: progress, curves, the KL of each latent, and what the model draws now, in one figure.
+
+    Above: steps, images per second and the time left. On the left: loss, reconstruction and KL in nats per image
+    (training by step, validation by epoch) and the mean KL of each latent. On the right: originals, reconstructions and
+    traversals of the latents with the largest KL. A frame is drawn at ``log_every`` steps, at most twice a second and
+    so rarely that drawing takes 5 % of the time; the last one stays. Outside a notebook, in the *tiny* profile and
+    under pytest nothing is drawn. One ``Training`` may watch several runs of a cell, one after another, in one place.
+
+    ``images``: what ``data.as_images`` takes; the first 64 are used. ``rows``: number of traversed latents.
+    ``title``: words above the figure, such as the model's name.
+    """
+
+    def __init__(self, images: Any, rows: int = 4, title: str = ""):
+        source = as_images(images)
+        self.images = source.take(torch.arange(min(64, len(source))))
+        self.rows, self.title = rows, title
+        self._frame: _Frame | None = None
+        self._display: Any = None               # IPython's handle of the place in the notebook
+        self._cell: int | None = None           # the number of the cell that the handle belongs to
+        self._run: Run | None = None
+        self._cost, self._drawn_at = 0.0, 0.0   # seconds for the latest frame, and when it was done
+
+    def __call__(self, run: Run) -> None:
+        """Draw a frame, if one is due. Called by ``fit``."""
+        if not attended() or not run.history.steps:
+            return
+        begun = time.monotonic()
+        due = begun - self._drawn_at >= max(PAUSE, self._cost / SHARE)
+        if run is self._run and run.event != "end" and not due:
+            return
+        if run is not self._run:
+            self._frame, self._run = _Frame(run, self.images, self.rows), run
+        self._show(self._frame.draw(run, self.title), self._words(run))
+        self._drawn_at = time.monotonic()
+        self._cost = self._drawn_at - begun
+
+    def _words(self, run: Run) -> str:
+        """The frame's alt text."""
+        last = run.history.steps
+        loss, reconstruction, kl = (last[name][-1] for name in ("loss", "reconstruction", "kl"))
+        return (f"the training {self.title or 'of the model'} after {run.step:,} of {run.total_steps:,} steps: curves "
+                f"of loss ({loss:.1f} nats per image), reconstruction ({reconstruction:.1f}) and KL ({kl:.1f}), bars of "
+                "the KL of each latent, and rows of originals, reconstructions and traversals of the latents with the "
+                "largest KL")
+
+    def _show(self, png: bytes, alt: str) -> None:
+        """Put the frame where the last one stands, or in a new place if the notebook is at another cell."""
+        from IPython import get_ipython
+        from IPython.display import display
+        shown, cell = plots.Shown(png, alt), get_ipython().execution_count
+        if self._display is None or cell != self._cell:
+            self._display, self._cell = display(shown, display_id=True), cell
+        else:
+            self._display.update(shown)
+
+
+class _Frame:
+    """The figure of one run, built once: a frame changes its numbers and pictures only, which takes half the time."""
+
+    def __init__(self, run: Run, images: torch.Tensor, rows: int):
+        latent_dim = run.model.latent_dim
+        self.images, self.rows, self.columns = images, min(rows, latent_dim), min(7, len(images))
+        with rc_context({"figure.constrained_layout.use": False, "font.size": 11}):
+            self.figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI)
+            self.canvas = FigureCanvasAgg(self.figure)
+            places = self.figure.add_gridspec(2, 3, left=0.06, right=0.99, bottom=0.07, top=0.84, wspace=0.22,
+                                              hspace=0.36, width_ratios=(1.15, 0.75, 1.75))
+            self.losses = _Curves(self.figure.add_subplot(places[0, 0]), "loss and reconstruction, nats",
+                                  {"loss": "loss", "reconstruction": "reconstruction"})
+            self.kl = _Curves(self.figure.add_subplot(places[1, 0]), "KL, nats", {"kl": "KL"})
+            self.bars = _Bars(self.figure.add_subplot(places[:, 1]), min(latent_dim, 16))
+            self.sheet = self.figure.add_subplot(places[:, 2])
+            self._make_progress()
+        self.picture = None                     # what the sheet shows
+
+    def _make_progress(self) -> None:
+        """The bar above everything, and the words over it."""
+        ax = self.figure.add_axes((0.05, 0.925, 0.94, 0.022))
+        ax.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[], facecolor="0.92")
+        ax.grid(False)
+        ax.spines[:].set_visible(False)
+        self.done = ax.barh(0.5, 0, height=1, color=plots.COLOURS[0])[0]
+        self.words = self.figure.text(0.05, 0.96, "", va="bottom", fontsize=12)
+
+    def draw(self, run: Run, title: str) -> bytes:
+        """The figure of this moment, as a PNG of fixed size."""
+        self.words.set_text(_progress(run, title))
+        self.done.set_width(run.step / max(run.total_steps, 1))
+        self.losses.draw(run.history)
+        self.kl.draw(run.history)
+        self.bars.draw(run.history.steps["kl_per_latent"][-1])
+        self._draw_sheet(run.model, torch.tensor(run.history.steps["kl_per_latent"][-1]))
+        self.canvas.draw()
+        return _png(self.canvas)
+
+    def _draw_sheet(self, model: BetaVAE, nats: torch.Tensor) -> None:
+        """Originals, reconstructions, and one row for each of the latents with the largest KL, ``nats`` (D,)."""
+        mu, _ = latents.encode(model, self.images)
+        order = nats.argsort(descending=True)[:self.rows].tolist()
+        low, high = latents.traversal_limits(mu, nats > latents.ACTIVE_NATS)
+        moved = latents.traversals(model, mu[0], order, low, high, self.columns)
+        rows = [self.images[:self.columns], latents.decode(model, mu[:self.columns]), *moved]
+        picture, centres = plots.sheet(rows)
+        if self.picture is None:
+            self.picture = self.sheet.imshow(picture.numpy(), interpolation="nearest")
+            self.sheet.set(xticks=[], title="originals, reconstructions, traversals")
+            self.sheet.title.set_fontsize(11)
+            self.sheet.grid(False)
+            self.sheet.spines[:].set_visible(False)
+            self.sheet.tick_params(length=0)
+        self.picture.set_data(picture.numpy())
+        self.sheet.set_yticks(centres[:len(rows)], ["x", "recon", *(f"z{d}" for d in order)])
+
+
+class _Curves:
+    """Curves over the steps: training as lines, validation as squares."""
+
+    def __init__(self, ax: Axes, title: str, names: dict[str, str]):
+        self.ax, self.lines = ax, {}
+        for name, label, colour in zip(names, names.values(), plots.COLOURS):
+            training, = ax.plot([], [], color=colour, linewidth=1.5, label=label)
+            validation, = ax.plot([], [], "s", color=colour, markersize=6)
+            self.lines[name] = training, validation
+        ax.set_title(title, fontsize=11)
+        ax.locator_params(nbins=4)
+        if len(names) > 1:
+            ax.legend(loc="upper right", fontsize=9, frameon=True, framealpha=0.8, edgecolor="none")
+
+    def draw(self, history: History) -> None:
+        """Show the curves of a history, without the first tenth in the range: a loss begins far above where it ends."""
+        steps, seen = history.steps["step"], []
+        for name, (training, validation) in self.lines.items():
+            values = history.steps[name]
+            training.set_data(steps, values)
+            seen += values[len(values) // 10:]
+            if f"val_{name}" in history.epochs:
+                ends = [epoch * history.steps_per_epoch for epoch in history["epoch"]]
+                validation.set_data(ends, history[f"val_{name}"])
+                seen += history[f"val_{name}"]
+        space = 0.06 * (max(seen) - min(seen)) or 1.0
+        self.ax.set(xlim=(0, 1.02 * steps[-1]), ylim=(min(seen) - space, max(seen) + space))
+
+
+class _Bars:
+    """The mean KL of each latent in the latest training batches, the largest on top; collapsed latents in grey."""
+
+    def __init__(self, ax: Axes, count: int):
+        self.ax, self.bars = ax, ax.barh(range(count), [0.0] * count)
+        ax.set(ylim=(count - 0.5, -0.5), title="KL of each latent, nats")
+        ax.title.set_fontsize(11)
+        ax.locator_params(axis="x", nbins=4)
+        ax.grid(False, axis="y")
+        ax.tick_params(axis="y", length=0)
+
+    def draw(self, nats: list[float]) -> None:
+        """Show the latents with the largest of these KLs."""
+        order = sorted(range(len(nats)), key=lambda d: -nats[d])[:len(self.bars)]
+        for bar, d in zip(self.bars, order):
+            bar.set_width(nats[d])
+            bar.set_color(plots.COLOURS[0] if nats[d] > latents.ACTIVE_NATS else "0.75")
+        self.ax.set_xlim(0, 1.05 * max(nats) or 1.0)
+        self.ax.set_yticks(range(len(order)), [f"z{d}" for d in order])
+
+
+def _progress(run: Run, title: str) -> str:
+    """Title, steps, speed and the time left, in one line."""
+    speed = run.images_per_second
+    parts = [title] if title else []
+    parts.append(f"step {run.step:,} of {run.total_steps:,}")
+    if run.complete:
+        parts.append(f"done in {_duration(run.seconds)}")
+    elif speed > 0:
+        left = (run.total_steps - run.step) * run.config.batch_size / speed
+        parts += [f"{speed:,.0f} images/s", f"{_duration(left)} left"]
+    return "  ·  ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as "42 s", "3 min 5 s" or "2 h 10 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _png(canvas: FigureCanvasAgg) -> bytes:
+    """What the canvas shows, as a PNG; little compressed, since speed counts here."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
