@@ -16,7 +16,7 @@ __all__ = ["GAP", "Panel", "Strip"]
 
 GAP = 12            # pixels between the three pictures
 STEPS = 9           # pictures of the filmstrip
-STEP = 0.01         # of a slider: its ends are multiples of it, and so is 0
+STEP = 0.01         # of a slider: ``latents.traversal_limits`` are multiples of it
 PRIOR = 3.0         # the wide range of a slider: three standard deviations of the prior
 MOST = 12           # sliders that are shown at once; the others are folded away
 LONGEST = 20        # letters of a factor's name beside a slider
@@ -109,8 +109,7 @@ class Panel:
         """Encode the images: labels, ranges and starting codes of the model as it is now."""
         self.mu, self.logvar = L.encode(self.model, self.images)
         self.labels, self.collapsed = latent_labels(self.mu, self.logvar, self.factors, self.names, shares=True)
-        low, high = L.traversal_limits(self.mu, ~self.collapsed)
-        self.low, self.high = torch.floor(low / STEP) * STEP, torch.ceil(high / STEP) * STEP
+        self.low, self.high = L.traversal_limits(self.mu, ~self.collapsed)
         self.nats = float(L.kl_per_latent(self.mu, self.logvar).sum())
         self.codes = self.mu[:len(self.first)]
 
