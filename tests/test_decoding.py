@@ -219,6 +219,14 @@ def progressive(scans, side):
     return data[:end] + data[start:end] * scans + data[end:]
 
 
+def tiled(side, tile):
+    """A grey TIFF in LZW that claims tiles of ``tile`` x ``tile`` pixels."""
+    tags = [(256, 4, side), (257, 4, side), (258, 3, 8), (259, 3, 5), (262, 3, 1), (277, 3, 1), (322, 4, tile), (323, 4, tile),
+            (324, 4, 150), (325, 4, 100)]
+    return (b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(struct.pack("<HHII", tag, kind, 1, value)
+            for tag, kind, value in tags) + bytes(200))
+
+
 WEBP = b"RIFF" + struct.pack("<I", 26) + b"WEBP"
 LIMITS = {
     "20,000 scans of a JPEG": (progressive(20_000, 1000), "20,010 scans of 1,000 x 1,000 pixels, more than the limit of 500"),
@@ -230,6 +238,9 @@ LIMITS = {
     "a WebP, extended": (WEBP + b"VP8X" + struct.pack("<I", 10) + bytes(4) + b"\xfe\x3f\0\xfe\x3f\0" + bytes(30), "16,383 x"),
     "a WebP, lossy": (WEBP + b"VP8 " + struct.pack("<I", 14) + b"\0\0\0\x9d\x01\x2a\xff\x3f\xff\x3f" + bytes(9), "16,383 x"),
     "a GIF of 88 million pixels": (saved(Image.new("P", (9400, 9400)), "GIF"), "9,400 x 9,400 pixels, more than the limit of"),
+    "a TIFF with a tile larger than itself": (tiled(8, 40_000), "40,000 x 40,000 pixels, more than the limit of"),
+    "a PPM with a comment of a megabyte": (b"P6 #" + bytes(1 << 20) + b"\n8 8 255\n" + bytes(192), "header is longer than 4,096"),
+    "a PPM with a megabyte of blanks": (b"P5 8 8" + b" " * (1 << 20) + b"255\n" + bytes(64), "header is longer than 4,096"),
     "numbers as text": (b"P2 2000 2000 255\n" + b"0 " * 4_000_000, "slowly: 2,000 x 2,000 pixels are more than the limit"),
 }
 
@@ -271,3 +282,9 @@ def test_every_error_of_a_decoder_is_one_of_two(monkeypatch):
         monkeypatch.setattr(decoding, "_flatten", lambda *args, error=error: (_ for _ in ()).throw(error))
         with pytest.raises(ValueError, match=f"cannot be decoded .{type(error).__name__}"):
             decode(saved(noise(), "PNG"), 16)
+
+
+@pytest.mark.parametrize("header", [b"P6\n# made by hand\n9 9\n255\n", b"P6 9 9 255 ", b"P6\n#" + b"x" * 3000 + b"\n9 9 255\n"])
+def test_headers_of_ppm(header):
+    assert image(header + bytes([200]) * (81 * 3), 9).unique().tolist() == [200]
+    assert image(header.replace(b"9", b"90") + bytes([200]) * (8100 * 3), 9).unique().tolist() == [200]

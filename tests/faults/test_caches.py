@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import random
 import shutil
-import signal
 import warnings
 
 import numpy as np
@@ -74,7 +73,7 @@ def kill(folder, cache, rng):
         here.recv()
     except EOFError:                    # resumed after that chunk, it is finished already
         pass
-    os.kill(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    process.kill()
     process.join()
 
 
