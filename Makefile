@@ -27,7 +27,7 @@ test: .venv/.dev
 	$(PY) -m pytest $(TEST_ARGS)
 
 site: .venv/.dev
-	$(PY) tools/site.py
+	$(PY) tools/make_site.py
 
 notebooks: .venv/.dev
 	$(PY) tools/stamp.py

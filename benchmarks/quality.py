@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from pretrain import EVALUATION_SEEDS, PROTOCOL, RECIPES, SAMPLES, begin, scores  # noqa: E402
+from pretrain import EVALUATION_SEEDS, PROTOCOL, RECIPES, SAMPLES, SELECTION_SEEDS, begin, scores  # noqa: E402
 
 from bvae_helpers import checkpoints, latents, metrics  # noqa: E402
 from bvae_helpers.config import Config  # noqa: E402
@@ -103,11 +103,11 @@ def curve(model, config, points):
 
 # Tables
 
-def table(model, name, config=None):
+def table(model, name, config, seeds):
     """Print a model's scores for each evaluation seed, their mean and their range, and the published row -> the rows."""
-    rows = [scores(model, config or model.config, seed) for seed in EVALUATION_SEEDS]
+    rows = [scores(model, config, seed)[0] for seed in seeds]
     print(f"\n{name:14s}" + "".join(f"{title:>12s}" for title in TITLES))
-    lines = {f"seed {seed}": [row[c] for c in COLUMNS] for seed, row in zip(EVALUATION_SEEDS, rows)}
+    lines = {f"seed {seed}": [row[c] for c in COLUMNS] for seed, row in zip(seeds, rows)}
     values = np.array(list(lines.values()))
     lines |= {"mean": values.mean(0), "range": np.ptp(values, axis=0)}
     row = PUBLISHED.get(SAME.get(name, name))
@@ -122,7 +122,8 @@ def compare(names):
     print(PROTOCOL)
     mean = {}
     for name in names:
-        rows = table(checkpoints.load_pretrained(name), name)
+        model = checkpoints.load_pretrained(name)
+        rows = table(model, name, model.config, EVALUATION_SEEDS)
         mean[name] = [np.mean([row[c] for row in rows]) for c in COLUMNS]
     print("\n| model | " + " | ".join(TITLES) + " |\n|" + "---|" * (1 + len(TITLES)))
     for name in names:
@@ -171,7 +172,7 @@ def trained(args, seed):
     print(f"  MIG {GOAL:.2f}: " + ("not reached" if reached is None else f"after {reached:.1f} minutes"))
     result = {"name": args.name, "changes": changes, "machine": platform.machine(), "threads": torch.get_num_threads(),
               "config": config.to_dict(), "curve": rows, "minutes_to_goal": reached, "protocol": PROTOCOL,
-              "scores": table(model, args.name, config)}
+              "scores": table(model, args.name, config, SELECTION_SEEDS)}
     (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return result
 

@@ -102,6 +102,7 @@ def make_parser() -> argparse.ArgumentParser:
     sweep.add_argument("--gpus", type=float, default=0, metavar="N", help="ray: GPUs for each run; 0.25: four runs share one")
     sweep.add_argument("--retries", type=int, default=2, metavar="N", help="attempts after a failed one (default %(default)s)")
     sweep.add_argument("--samples", type=int, default=10_000, metavar="N", help="images to measure with (default %(default)s)")
+    sweep.add_argument("--no-train", action="store_true", help="only measure the runs that are finished")
     sweep.add_argument("--no-dci", action="store_true", help="leave out DCI, the slowest score")
     add_settings(sweep, several=True)
 
@@ -137,7 +138,7 @@ def _add_images(command, images):
 
 
 def add_settings(parser: argparse.ArgumentParser, several: bool = False) -> None:
-    """Add --preset, --config and one flag for each setting (--hidden-dims 32 64, --compile / --no-compile).
+    """Add --preset, --config and one flag for each setting (--hidden-dims 32 64, --flip / --no-flip).
 
     ``several``: settings that are numbers or choices take lists such as 1,2,4.
     """
@@ -291,7 +292,7 @@ def run_sweep(args):
     base, grid = grid_of(args)
     rows = sweep(config_of(args, base), grid, args.table, engine=args.engine, address=args.address, cpus=args.cpus,
                  gpus=args.gpus, retries=args.retries, samples=args.samples, dci=not args.no_dci,
-                 device=args.device)
+                 train=not args.no_train, device=args.device)
     say(f"{len(rows)} runs in {args.table}; draw them: python -m bvae_helpers tradeoff {args.table}")
 
 

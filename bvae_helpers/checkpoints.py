@@ -270,7 +270,7 @@ def _numpy_state(numpy):
 # Runs
 
 # Settings in which a stopped run and the call that resumes it may differ
-FREE = {"epochs", "save_dir", "log_dir", "data_path", "save_every", "save_seconds", "log_every", "compile"}
+FREE = {"epochs", "save_dir", "log_dir", "data_path", "save_every", "save_seconds", "log_every"}
 
 
 def folder(path: str | os.PathLike) -> pathlib.Path:
@@ -380,8 +380,8 @@ def _wrong_records(state, own):
 
 def _is_history(history, own):
     """Whether the fields are those of ``own``, a History: curves of numbers, all of one length, and uint8 pictures."""
-    if not isinstance(history, dict) or history.keys() != own.keys():
-        return False
+    if not isinstance(history, dict) or not own.keys() - {"complete"} <= history.keys() <= own.keys():
+        return False                                         # version 1.0 had no "complete"
     if not _equal(history["steps_per_epoch"], own["steps_per_epoch"]):
         return False
     for table in (history["epochs"], history["steps"]):

@@ -12,6 +12,7 @@ from typing import Any
 __all__ = ["ALIASES", "Config", "is_optional", "kind_of"]
 
 ALIASES = {"learning_rate": "lr"}
+RETIRED = {"compile"}           # settings of older checkpoints that no longer exist: accepted and ignored
 MANY = 10 ** 12                 # the largest count: more of anything is a mistake
 MOST_BLOCKS = 16                # the longest list of numbers
 
@@ -78,7 +79,6 @@ class Config:
     seed: int = knob(0, "seed of the split, the order of the images and the noise", 0, 2 ** 63 - 1)
     precision: str = knob("auto", "of the convolutions; auto: float32 on a CPU, 16 bits on CUDA",
                           choices=("auto", "float32", "bfloat16", "float16"))
-    compile: bool = knob(False, "torch.compile the networks")
     sync_batchnorm: bool = knob(False, "several processes: BatchNorm over the whole batch, not over each process's share of it")
     # records
     save_dir: str | None = knob("./checkpoints", "folder of the checkpoints (None: keep nothing)")
@@ -88,7 +88,7 @@ class Config:
     log_every: int = knob(50, "steps between two points of the curves", 1, MANY)
 
     def __init__(self, **values: Any):
-        values = {ALIASES.get(key, key): value for key, value in values.items()}
+        values = {ALIASES.get(key, key): value for key, value in values.items() if key not in RETIRED}
         names = [f.name for f in fields(self)]
         for key in values.keys() - set(names):
             near = difflib.get_close_matches(key, names + list(ALIASES), n=1, cutoff=0.0)[0]

@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from matplotlib import rcParams
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
 
 from . import latents as L
 from .data import as_images, to_batch, to_rgb
 from .metrics import factor_entropies, mutual_information
 
-__all__ = ["COLOURS", "Shown", "carried", "curves", "early_pictures", "factor_report", "grid", "heat_map", "information_share",
+__all__ = ["COLOURS", "Shown", "carried", "curves", "early_pictures", "factor_report", "grid", "group_runs", "heat_map", "information_share",
            "kl_bars", "kl_over_time", "latent_labels", "lines", "rows", "set_style", "sheet", "show", "signature", "tradeoff"]
 
 # The palette of Okabe & Ito, safe for colour-blind readers
@@ -279,36 +280,82 @@ def kl_bars(mu: Tensor, logvar: Tensor, names: Sequence[str] | None = None) -> F
     return figure
 
 
-def tradeoff(rows):
-    """What beta buys and costs, from the rows of a sweep: rate, distortion and, where measured, MIG against beta.
+def group_runs(rows: Sequence[dict]) -> dict[str, dict[float, list[dict]]]:
+    """Sort the rows of a sweep into runs that differ in beta and seed only: label -> beta -> rows, betas rising.
 
-    A point a run, a line through the medians over the seeds; a colour for each combination of other settings.
-    Raises ValueError for a table without rows, or of something else.
+    A label names the settings by which the groups differ: "btcvae", "beta_vae, epochs 24".
+    Raises ValueError for an empty table or one that is not of a sweep.
     """
-    if not rows or not {"objective", "beta", "settings"} <= set(rows[0]):
+    if not rows or not {"objective", "beta", "kl", "reconstruction", "settings"} <= set(rows[0]):
         raise ValueError("the table holds no runs of a sweep; make it with python -m bvae_helpers sweep")
     groups = {}
-    for row in rows:
-        others = {"objective": row["objective"], **json.loads(row["settings"])}
-        groups.setdefault(tuple(sorted((k, str(v)) for k, v in others.items() if k not in ("beta", "seed"))), []).append(row)
-    common = set.intersection(*map(set, groups))
-    panels = {"kl": "rate: KL, nats", "reconstruction": "distortion, nats", "mig": "MIG"}
-    panels = {name: label for name, label in panels.items() if any(row.get(name) is not None for row in rows)}
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.2 * len(panels), 2.9))
-    for ax, (name, label) in zip(axes, panels.items()):
-        for colour, (group, members) in zip(itertools.cycle(COLOURS), groups.items()):
-            points = [(row["beta"], row[name]) for row in members if row.get(name) is not None] or [(np.nan, np.nan)]
-            betas = sorted({beta for beta, _ in points})
-            ax.plot(betas, [np.median([y for beta, y in points if beta == b]) for b in betas], color=colour,
-                    label=", ".join(f"{k} {v}" for k, v in group if (k, v) not in common))
-            ax.plot(*np.transpose(points), "o", color=colour, markersize=4, alpha=0.6)
-        ax.set(xlabel="β", title=label)
-        if min(row["beta"] for row in rows) > 0:
-            ax.set_xscale("log", base=2)
-            ax.xaxis.set_major_formatter("{x:g}")
+    for row in sorted(rows, key=lambda row: row["beta"]):
+        settings = {"objective": row["objective"], **json.loads(row["settings"])}
+        others = frozenset((name, str(value)) for name, value in settings.items() if name not in ("beta", "seed"))
+        groups.setdefault(others, {}).setdefault(row["beta"], []).append(row)
+    common = frozenset.intersection(*groups)
+    labels = {}
+    for others, runs in groups.items():
+        differing = dict(sorted(others - common))
+        objective = differing.pop("objective", "")
+        labels[", ".join(filter(None, [objective, *(f"{name} {value}" for name, value in differing.items())]))] = runs
+    return labels
+
+
+def tradeoff(rows: Sequence[dict]) -> Figure:
+    """The rows of a sweep in the plane of rate and distortion, and beside it their MIG (if measured) against beta.
+
+    Every run is a dot, a line joins the medians over the seeds of each beta, and a colour marks the runs that share all
+    other settings. Dashed lines join points of equal ELBO: -(rate + distortion) (Alemi et al. 2018, "Fixing a Broken ELBO").
+    All in nats per image. Raises ValueError for an empty table or one that is not of a sweep.
+    """
+    groups = group_runs(rows)
+    scored = any(row.get("mig") is not None for row in rows)
+    figure, axes = plt.subplots(1, 1 + scored, figsize=(5.2 * (1 + scored), 4.2), squeeze=False)
+    plane = axes[0, 0]
+    for colour, (label, runs) in zip(itertools.cycle(COLOURS), groups.items()):
+        points = _dots_and_medians(plane, runs, "kl", "reconstruction", colour, label)
+        for beta, point in points.items():
+            plane.annotate(f"{beta:g}", point, (5, 5), textcoords="offset points", color=colour, fontsize=10)
+    _equal_elbo(plane, [row["kl"] + row["reconstruction"] for row in rows])
+    plane.set(xlabel="rate: KL (nats)", ylabel="distortion: reconstruction (nats)", title="rate and distortion at each β")
+    if scored:
+        _mig_against_beta(axes[0, 1], groups)
     if len(groups) > 1:
-        axes[0].legend(fontsize=8)
+        axes[0, -1].legend(fontsize=10)
     return figure
+
+
+def _dots_and_medians(ax, runs: dict, x: str, y: str, colour: str, label: str) -> dict[float, tuple[float, float]]:
+    """Draw every run as a dot and a line through the medians of each beta -> beta -> its median point."""
+    measured = {beta: [(row[x], row[y]) for row in rows if row.get(y) is not None] for beta, rows in runs.items()}
+    medians = {beta: tuple(np.median(points, axis=0)) for beta, points in measured.items() if points}
+    dots = [point for points in measured.values() for point in points]
+    if dots:
+        ax.plot(*zip(*medians.values()), color=colour, linewidth=1.5)
+        ax.plot(*zip(*dots), "o", color=colour, markersize=6, alpha=0.6, label=label)
+    return medians
+
+
+def _mig_against_beta(ax, groups: dict) -> None:
+    for colour, (label, runs) in zip(itertools.cycle(COLOURS), groups.items()):
+        _dots_and_medians(ax, runs, "beta", "mig", colour, label)
+    betas = sorted({beta for runs in groups.values() for beta in runs})
+    if betas[0] > 0:
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(betas, [f"{beta:g}" for beta in betas])
+    ax.set(xlabel="β", ylabel="MIG", title="MIG at each β", ylim=(0, None))
+
+
+def _equal_elbo(ax, sums: Sequence[float]) -> None:
+    """Dashed lines rate + distortion = constant, labelled at the right edge; ``sums``: rate + distortion of the runs."""
+    right, (low, high) = ax.get_xlim()[1], ax.get_ylim()
+    ax.set(xlim=(0, right), ylim=(low, high))
+    for level in MaxNLocator(6).tick_values(min(sums), max(sums)):
+        if low < level - right < level < high:
+            ax.plot([0, right], [level, level - right], "--", color="0.6", linewidth=1, zorder=0)
+            ax.annotate(f"ELBO {-level:g}", (right, level - right), (-2, 5), textcoords="offset points", ha="right",
+                        color="0.4", fontsize=9)
 
 
 def heat_map(tables: dict, row_names: Sequence[str], column_names: Sequence[str], low: float = 0.0, high: float = 1.0,

@@ -1,6 +1,8 @@
 """CelebA, wherever it lies: folder, zip, torchvision's layout, download; else drawn faces. And its lists."""
 
+import io
 import pathlib
+import sys
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -271,3 +273,98 @@ def test_the_lists_are_read_as_torchvision_reads_them(shared_file):
     words = [line.split() for line in file.read_text().splitlines()]
     assert header == tuple(words[1]) and len(rows) == int(words[0][0])
     assert np.array_equal(np.array(list(rows.values())), np.array([[int(w) for w in line[1:]] for line in words[2:]]))
+
+
+# Zips of strangers
+
+@pytest.mark.parametrize("name", ["PHOTOS.ZIP", "Photos.Zip"])
+def test_a_zip_in_capitals(tmp_path, name):
+    zipped(tmp_path / name, members(tmp_path, ""))
+    assert load_celeba(tmp_path / name, 8).names == NAMES
+
+
+def test_links_and_hidden_files_stay_in_the_zip(tmp_path):
+    link = zipfile.ZipInfo("link.jpg")
+    link.create_system, link.external_attr = 3, 0o120777 << 16
+    archive = zipped(tmp_path / "a.zip", {**members(tmp_path, ""), "__MACOSX/._000001.jpg": b"mac", ".hidden/a.jpg": b"hidden"})
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr(link, "/etc/passwd")
+    assert sorted(path.name for path in unpack(archive).rglob("*")) == NAMES
+
+
+def test_a_zip_that_unpacks_to_too_much(tmp_path, monkeypatch):
+    """A few bytes that would fill the disk are refused by what the zip itself says, before anything is written."""
+    archive = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.png", bytes(2_000_000))
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match="would unpack to 0.00 GB, more than .*by hand"):
+        patch.setattr(zips, "FREE_BYTES", 1_000_000)
+        unpack(archive)
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match="has 6 members, more than the limit of 5"):
+        patch.setattr(zips, "MAX_MEMBERS", 5)
+        unpack(zipped(tmp_path / "many.zip", members(tmp_path)))
+    assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".lock"}
+
+
+def test_a_zip_of_zips(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no pictures in .*outer.zip', but 2 zips: unpack it by hand"):
+        unpack(zipped(tmp_path / "outer.zip", {"a.zip": b"PK", "b/c.ZIP": b"PK", "notes.txt": b""}))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_member_is_named(tmp_path, method):
+    archive = tmp_path / "pictures.zip"
+    with zipfile.ZipFile(archive, "w", method) as file:
+        file.writestr("deep/a.png", bytes(range(256)) * 40)
+        start = file.infolist()[0].header_offset + 30 + len("deep/a.png")
+    data = bytearray(archive.read_bytes())
+    data[start + 4:start + 24] = b"\xff" * 20
+    archive.write_bytes(data)
+    with pytest.raises(ValueError, match="pictures.zip' cannot be unpacked: its member 'deep/a.png' is damaged"):
+        unpack(archive)
+
+
+@pytest.mark.parametrize("names", [["a.png", "a.png/b.png"], ["n" * 300 + ".png", "a.png"]])
+def test_names_that_no_file_system_takes(tmp_path, names):
+    with pytest.raises(ValueError, match="its member '.*' is damaged or cannot be written"):
+        unpack(zipped(tmp_path / "names.zip", dict.fromkeys(names, b"picture")))
+
+
+def test_two_members_of_one_name(tmp_path):
+    archive = zipped(tmp_path / "twice.zip", {"a.png": b"one"})
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(archive, "a") as file:
+        file.writestr("a.png", b"two")
+    with pytest.raises(ValueError, match="two files of one name"):
+        unpack(archive)
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path):
+    archive = zipped(tmp_path / "pictures.zip", members(tmp_path, ""))
+    folder = unpack(archive)
+    folder.rename(f"{folder}.part")                       # as if it had been killed before the last step
+    assert unpack(archive) == folder and len(list(folder.iterdir())) == 6
+    assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".lock", ""}
+
+
+def test_the_disk_fills_up_while_a_zip_is_unpacked(tmp_path, monkeypatch):
+    archive = zipped(tmp_path / "pictures.zip", members(tmp_path, ""))
+    monkeypatch.setattr(zipfile.ZipFile, "extract", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="the disk is full: .*pictures.zip.*BVAE_CACHE"):
+        unpack(archive)
+    assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".lock"}
+
+
+def test_a_cache_folder_that_takes_no_zip(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("BVAE_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(OSError, match="cannot be unpacked into .*: set the variable BVAE_CACHE"):
+        unpack(zipped(tmp_path / "pictures.zip", members(tmp_path, "")))
+
+
+def test_what_is_found_is_said_on_terminals_of_ascii(tmp_path, monkeypatch):
+    photographs(tmp_path / "Zoë\x1b[2J" / "img_align_celeba")
+    terminal = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    load_celeba(tmp_path / "Zoë\x1b[2J", 8)
+    line = terminal.buffer.getvalue()
+    assert line.startswith(b"photographs: ") and rb"Zo\xeb\x1b[2J" in line

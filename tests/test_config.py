@@ -18,6 +18,11 @@ def test_the_classic_dictionary_is_taken_as_it_is():
     assert config.to_dict() == Config().to_dict()       # it says what the defaults are
 
 
+def test_a_setting_that_no_longer_exists_is_ignored():
+    """Checkpoints of version 1.0 hold it."""
+    assert Config(compile=True, beta=2.0).to_dict() == Config(beta=2.0).to_dict()
+
+
 def test_learning_rate_means_lr():
     assert Config(learning_rate=3e-4).lr == 3e-4
 
@@ -37,7 +42,7 @@ def test_an_unknown_key_names_the_nearest(wrong, near):
     ("hidden_dims", [], "non-empty list"), ("hidden_dims", "32", "non-empty list"),
     ("hidden_dims", [32, -1], "from 1 to"),
     ("network", "resnet", "classic or sprites"), ("reconstruction", "l2", "mse or bernoulli or gaussian or laplace"),
-    ("compile", "yes", "True or False"), ("lr", float("inf"), "from 0.0 to"), ("epochs", 0, "from 1 to"),
+    ("flip", "yes", "True or False"), ("lr", float("inf"), "from 0.0 to"), ("epochs", 0, "from 1 to"),
     ("num_images", 1, "from 2 to")])
 def test_a_value_out_of_range_names_the_range(name, value, said):
     with pytest.raises(ValueError, match=name) as error:

@@ -209,3 +209,82 @@ def test_together_or_alone_they_are_resized_alike():
     assert torch.equal(resize(pictures, 16), alone) and resize(pictures, 16).is_contiguous()
     mixed = [pictures[0], decode(saved(noise(90, 20), "JPEG"), 16)]
     assert torch.equal(resize(mixed, 16)[0], alone[0]) and resize(mixed, 16).shape == (2, 3, 16, 16)
+
+
+# Limits before decoding: small files that claim or do much
+
+def progressive(scans, side):
+    data = saved(Image.new("RGB", (side, side)), "JPEG", progressive=True)
+    start, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
+    return data[:end] + data[start:end] * scans + data[end:]
+
+
+def tiled(side, tile):
+    """A grey TIFF in LZW that claims tiles of ``tile`` x ``tile`` pixels."""
+    tags = [(256, 4, side), (257, 4, side), (258, 3, 8), (259, 3, 5), (262, 3, 1), (277, 3, 1), (322, 4, tile), (323, 4, tile),
+            (324, 4, 150), (325, 4, 100)]
+    return (b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(struct.pack("<HHII", tag, kind, 1, value)
+            for tag, kind, value in tags) + bytes(200))
+
+
+WEBP = b"RIFF" + struct.pack("<I", 26) + b"WEBP"
+LIMITS = {
+    "20,000 scans of a JPEG": (progressive(20_000, 1000), "20,010 scans of 1,000 x 1,000 pixels, more than the limit of 500"),
+    "20,000 scans of a small JPEG": (progressive(20_000, 16), "20,010 scans of 16 x 16 pixels"),
+    "30 scans of a large JPEG": (progressive(30, 7000), "40 scans of 7,000 x 7,000 pixels, more than the limit of 20"),
+    "a marker without a length before the frame": (b"\xff\xd8\xff\x01" + jpeg_bomb(40_000, 30_000)[2:], "40,000 x 30,000"),
+    "fill bytes before the frame": (b"\xff\xd8\xff\xff\xff" + jpeg_bomb(40_000, 30_000)[2:], "40,000 x 30,000"),
+    "a WebP of 34 bytes, lossless": (WEBP + b"VP8L" + struct.pack("<IBI", 14, 47, 16_382 | 16_382 << 14) + bytes(9), "16,383 x"),
+    "a WebP, extended": (WEBP + b"VP8X" + struct.pack("<I", 10) + bytes(4) + b"\xfe\x3f\0\xfe\x3f\0" + bytes(30), "16,383 x"),
+    "a WebP, lossy": (WEBP + b"VP8 " + struct.pack("<I", 14) + b"\0\0\0\x9d\x01\x2a\xff\x3f\xff\x3f" + bytes(9), "16,383 x"),
+    "a GIF of 88 million pixels": (saved(Image.new("P", (9400, 9400)), "GIF"), "9,400 x 9,400 pixels, more than the limit of"),
+    "a TIFF with a tile larger than itself": (tiled(8, 40_000), "40,000 x 40,000 pixels, more than the limit of"),
+    "a PPM with a comment of a megabyte": (b"P6 #" + bytes(1 << 20) + b"\n8 8 255\n" + bytes(192), "header is longer than 4,096"),
+    "a PPM with a megabyte of blanks": (b"P5 8 8" + b" " * (1 << 20) + b"255\n" + bytes(64), "header is longer than 4,096"),
+    "numbers as text": (b"P2 2000 2000 255\n" + b"0 " * 4_000_000, "slowly: 2,000 x 2,000 pixels are more than the limit"),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_small_files_that_claim_much_are_refused_before_they_are_decoded(name, monkeypatch):
+    data, said = LIMITS[name]
+    decoded = []
+    monkeypatch.setattr(decoding, "_flatten", lambda *args: decoded.append(args))
+    monkeypatch.setattr(decoding, "_decode_jpeg", lambda *args: decoded.append(args))
+    with pytest.raises(ValueError, match=said):
+        decode(data, 1024)
+    assert decoded == []
+
+
+def test_a_progressive_jpeg_and_one_with_a_film_behind_it_are_read():
+    """What follows the end of the picture holds the bytes of a scan's marker by chance: they do not count."""
+    data = saved(noise(700, 700), "JPEG", progressive=True)
+    assert torch.equal(image(data + b"\xff\xda" * 600), image(data))
+
+
+def test_sixteen_bit_colours():
+    """PIL reads their upper 8 bits: right for 16 bits, all but black for 12, which therefore are refused."""
+    def png(high):
+        rows = b"".join(b"\0" + np.full((9, 3), high, ">u2").tobytes() for _ in range(9))
+        header = struct.pack(">IIBBBBB", 9, 9, 16, 2, 0, 0, 0)
+        parts = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+        return b"\x89PNG\r\n\x1a\n" + b"".join(
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts)
+
+    assert (image(png(0x8012)) == 0x80).all() and decoding.largest_value(png(0x8012)) == 0x80FF
+    assert decoding.largest_value(png(0x0F12)) == 0x0FFF
+    with pytest.raises(ValueError, match="colours have 16 bits, of which PIL reads the upper 8, but white is 4,095"):
+        decode(png(0x0F12), 8, white=4095)
+
+
+def test_every_error_of_a_decoder_is_one_of_two(monkeypatch):
+    for error in (SyntaxError("broken"), struct.error("unpack"), ZeroDivisionError(), MemoryError(), AttributeError("x")):
+        monkeypatch.setattr(decoding, "_flatten", lambda *args, error=error: (_ for _ in ()).throw(error))
+        with pytest.raises(ValueError, match=f"cannot be decoded .{type(error).__name__}"):
+            decode(saved(noise(), "PNG"), 16)
+
+
+@pytest.mark.parametrize("header", [b"P6\n# made by hand\n9 9\n255\n", b"P6 9 9 255 ", b"P6\n#" + b"x" * 3000 + b"\n9 9 255\n"])
+def test_headers_of_ppm(header):
+    assert image(header + bytes([200]) * (81 * 3), 9).unique().tolist() == [200]
+    assert image(header.replace(b"9", b"90") + bytes([200]) * (8100 * 3), 9).unique().tolist() == [200]

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from PIL import Image
 
 from bvae_helpers.__main__ import main
 from bvae_helpers.checkpoints import load_model
@@ -138,6 +139,25 @@ def test_nobodys_pictures_are_overwritten(tmp_path):
     with pytest.raises(FileExistsError, match="already holds pictures"):
         FACES.write_folder(tmp_path, 3)
     assert (tmp_path / "img_align_celeba" / "000001.jpg").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("error, said", [(OSError(28, "No space left"), "cannot be written .*No space left.*with room"),
+                                         (KeyboardInterrupt(), "")])
+def test_half_a_folder_is_not_left(tmp_path, monkeypatch, error, said):
+    """A full disk left pictures without their list, and then they were taken for somebody's."""
+    save, saved = Image.Image.save, []
+
+    def fills_up(picture, path, **options):
+        saved.append(path)
+        if len(saved) == 5:
+            raise error
+        save(picture, path, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(type(error), match=said):
+        patch.setattr(Image.Image, "save", fills_up)
+        FACES.write_folder(tmp_path, 8)
+    assert list(tmp_path.iterdir()) == []
+    assert len(list(FACES.write_folder(tmp_path, 8).iterdir())) == 8
 
 
 def test_the_preset_names_these_data():

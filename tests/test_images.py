@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import curves, new_model, same_state, small_config
-from PIL import Image
+from PIL import Image, features
 
 from bvae_helpers.config import Config
 from bvae_helpers.data import as_images, load_data, mirror_half, to_batch
@@ -528,3 +528,153 @@ def test_photographs(shared_file):
         images = ImageFolder(path, crop=74, num_images=200).pixels
     assert images.shape == (200, 3, 64, 64)
     assert (images.float().flatten(1).std(1) > 10).all()     # pictures, not blanks
+
+
+# Other people's folders
+
+def test_every_suffix_of_a_format_that_is_read(tmp_path):
+    """A list of ten suffixes that PIL reads, of which eight were left out without a word."""
+    kinds = {".jfif": "JPEG", ".pgm": "PPM", ".ppm": "PPM", ".tga": "TGA", ".jp2": "JPEG2000", ".mpo": "JPEG", ".apng": "PNG",
+             ".pcx": "PCX", ".JPE": "JPEG"}
+    if features.check("avif"):
+        kinds[".avif"] = "AVIF"
+    for n, (suffix, kind) in enumerate(kinds.items()):
+        paint(tmp_path / f"{n}{suffix}", 100, mode="L" if suffix == ".pgm" else "RGB", format=kind)
+    folder = ImageFolder(tmp_path, 8)
+    assert len(folder) == len(kinds) and folder.bad == {}
+
+
+def test_pictures_in_other_formats_are_named(tmp_path):
+    for name in ("a.heic", "b.HEIC", "c.psd", "notes.txt"):
+        (tmp_path / name).write_bytes(b"not read")
+    with pytest.raises(FileNotFoundError, match=r"no pictures .*not read, \.heic \(2\), \.psd \(1\): save them as JPEG or PNG"):
+        ImageFolder(tmp_path, 8)
+    paint(tmp_path / "a.png")
+    with pytest.warns(UserWarning, match=r"left out, \.heic \(2\), \.psd \(1\): save them"):
+        assert len(ImageFolder(tmp_path, 8)) == 1
+
+
+@pytest.mark.parametrize("given, said", [("folder/a.png", "is one picture: .*the folder it is in"),
+                                         ("folder/notes.txt", "is a file: .*a folder of pictures, or a zip"),
+                                         ("folder/*.png", "patterns are not expanded"), ("nowhere", "no folder at")])
+def test_paths_that_are_no_folder(tmp_path, given, said):
+    paint(tmp_path / "folder" / "a.png")
+    (tmp_path / "folder" / "notes.txt").write_text("no picture")
+    with pytest.raises(OSError, match=said):
+        ImageFolder(tmp_path / given)
+
+
+def test_a_web_address_is_no_folder():
+    with pytest.raises(FileNotFoundError, match="'https://example.org/faces' is a web address: download it"):
+        ImageFolder("https://example.org/faces")
+
+
+def test_postscript_is_never_opened(tmp_path, monkeypatch):
+    """PIL would run Ghostscript on it, whatever the file is called."""
+    called = []
+    monkeypatch.setattr(subprocess, "Popen", lambda *args, **options: called.append(args))
+    gallery(tmp_path, 3)
+    for name in ("a.jpg", "b.png", "c.eps"):
+        (tmp_path / name).write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n0 0 moveto showpage\n")
+    with pytest.warns(UserWarning, match=r"2 of 5 .*a\.jpg \(its contents are no picture in a format that is read .*JPEG"):
+        assert len(ImageFolder(tmp_path, 8)) == 3
+    assert called == []
+
+
+def test_names_of_bad_pictures_cannot_write_on_the_terminal(tmp_path):
+    gallery(tmp_path, 3)
+    (tmp_path / "\x1b[2J\x1b]0;title\x07\u202egnp.png").write_bytes(b"broken")
+    with pytest.warns(UserWarning, match="1 of 4 pictures") as said:
+        ImageFolder(tmp_path, 8)
+    message = str(said[0].message)
+    assert message.isprintable() and r"\x1b[2J\x1b]0;title\x07\u202egnp.png" in message
+
+
+def deep_gallery(folder, values, kind="PNG"):
+    """Pictures of 16 bits, or of 32 as a TIFF: number k rises from 0 to ``values[k]``."""
+    folder.mkdir()
+    for k, high in enumerate(values):
+        ramp = np.linspace(0, high, 64).round().reshape(8, 8)
+        Image.fromarray(ramp.astype(np.int32 if kind == "TIFF" else np.uint16)).save(folder / f"{k:03d}.{kind.lower()}")
+    return folder
+
+
+@pytest.mark.parametrize("kind, values, white", [("PNG", [4000, 900, 3000], 4095), ("PNG", [60_000, 900], 65535),
+                                                 ("TIFF", [255, 100], 255), ("TIFF", [1000, 1023], 1023),
+                                                 ("PNG", [16_383], 16383), ("PNG", [0, 0], 65535)])
+def test_pictures_of_more_than_8_bits_keep_their_contrast(tmp_path, kind, values, white):
+    """One range for the whole folder: 12 bits of a scanner are not read as the lowest sixteenth of 16."""
+    pictures, cache = deep_gallery(tmp_path / "pictures", values, kind), tmp_path / "cache"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        images = ImageFolder(pictures, 8, 1, cache=cache)
+    said = [str(warning.message) for warning in caught if "more than 8 bits" in str(warning.message)]
+    assert len(said) == (white < 65535) and all(f"{max(values):,}" in line and f"{white:,} as white" in line for line in said)
+    for image, high in zip(images.pixels, values):
+        wanted = np.linspace(0, high, 64).round() * 255 / white
+        assert np.abs(image.flatten().numpy() - wanted).max() <= 0.5 + 1e-6
+
+
+def test_white_can_be_given(tmp_path):
+    pictures = deep_gallery(tmp_path / "pictures", [1000, 1000, 3000])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ImageFolder(pictures, 8, 1, white=5000).pixels.max() == round(3000 * 255 / 5000)
+    with pytest.warns(UserWarning, match=r"1 of 3 .*002\.png \(its values go from 0 to 3,000, beyond 0 to 2,000: pass white="):
+        assert len(ImageFolder(pictures, 8, 1, white=2000)) == 2
+    with pytest.raises(ValueError, match="white must be from 1 to"):
+        ImageFolder(pictures, 8, 1, white=0)
+
+
+def test_masks_are_noticed(tmp_path):
+    """Class numbers 0 and 1 saved as grey values look black, and train as black."""
+    for n in range(3):
+        paint(tmp_path / f"{n}.png", 1, mode="L")
+    with pytest.warns(UserWarning, match="almost black: their largest value is 1 of 255.*mask"):
+        ImageFolder(tmp_path, 8, 1)
+    paint(tmp_path / "3.png", 16, mode="L")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ImageFolder(tmp_path, 8, 1)
+
+
+def test_a_note_with_other_names_is_no_cache(tmp_path):
+    """A changed name among the failures would move every name after it to another picture."""
+    pictures, cache = gallery(tmp_path / "pictures"), tmp_path / "cache"
+    (pictures / "002.png").write_bytes(b"broken")
+    with pytest.warns(UserWarning, match="1 of 6"):
+        names = ImageFolder(pictures, 8, cache=cache).names
+    note, = cache.glob("*.json")
+    note.write_text(note.read_text().replace("002.png", "009.png"))
+    with pytest.warns(UserWarning, match="1 of 6"):
+        again = ImageFolder(pictures, 8, cache=cache)
+    assert again.names == names and len(again) == 5
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_one_picture_and_two(tmp_path, n):
+    assert ImageFolder(gallery(tmp_path, n), 8).shape == (n, 3, 8, 8)
+
+
+def test_a_folder_called_like_drawn_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    gallery(tmp_path / "faces", 2)
+    with pytest.warns(UserWarning, match="'faces' means the images drawn by our own code.* write './faces'"):
+        assert not isinstance(load_data(Config(data_path="faces", img_size=16)), ImageFolder)
+    assert len(load_data(Config(data_path="./faces", img_size=16))) == 2
+
+
+@pytest.mark.parametrize("name", ["PHOTOS.ZIP", "photos.zip"])
+def test_zips_and_folders_by_any_name(tmp_path, name):
+    gallery(tmp_path / "pictures.npz", 2)                  # a folder, whatever it is called
+    archive = shutil.make_archive(tmp_path / "made", "zip", tmp_path / "pictures.npz")
+    pathlib.Path(archive).rename(tmp_path / name)
+    for path in (name, "pictures.npz"):
+        assert load_data(Config(data_path=tmp_path / path, img_size=16)).names == ["000.png", "001.png"]
+
+
+@pytest.mark.parametrize("name", ["dsprites.NPZ", "shapes.hdf5", "shapes.H5"])
+def test_files_with_factors_by_any_suffix(tmp_path, name):
+    """They reach the readers of such files, which then say what is wrong with this one."""
+    with pytest.raises((FileNotFoundError, ImportError), match="no file at|h5py"):
+        load_data(Config(data_path=tmp_path / name))

@@ -44,7 +44,7 @@ def test_one_place_whose_frames_have_one_size_and_alt_text(monkeypatch):
     monkeypatch.setattr(live, "SHARE", 1e9)
     train(live.Training(IMAGES, title="β = 4"))
     (frames,) = notebook.places
-    assert len(frames) == 11                          # 8 steps, 2 epochs, and the end
+    assert len(frames) == 10                          # 8 steps, the first epoch, and the end
     assert len({Image.open(io.BytesIO(frame.png)).size for frame in frames}) == 1
     assert "β = 4 after 8 of 8 steps" in frames[-1]._repr_png_()[1]["alt"]
     assert frames[0].png != frames[-1].png
@@ -59,14 +59,43 @@ def test_frames_are_rare_and_the_last_is_always_drawn(monkeypatch):
     assert "8 of 8 steps" in frames[-1].alt
 
 
-def test_runs_of_a_cell_share_a_place_and_another_cell_has_its_own(monkeypatch):
-    notebook, watch = Notebook(monkeypatch), live.Training(IMAGES)
+def test_runs_of_a_cell_share_a_place_and_a_bar(monkeypatch):
+    notebook, watch = Notebook(monkeypatch), live.Training(IMAGES, runs=2)
+    monkeypatch.setattr(live, "PAUSE", 0.0)
+    monkeypatch.setattr(live, "SHARE", 1e9)
+    shares = []
+    monkeypatch.setattr(live._Frame, "draw", lambda self, run, share, words: shares.append((share, words)) or b"")
     train(watch)
     train(watch)
     assert len(notebook.places) == 1
+    assert [share for share, _ in shares] == sorted(share for share, _ in shares) and shares[-1][0] == 1.0
+    assert "run 1 of 2" in shares[0][1] and "run 2 of 2  ·  step 8 of 8  ·  done in" in shares[-1][1]
+
+
+def test_another_cell_has_a_place_of_its_own(monkeypatch):
+    notebook, watch = Notebook(monkeypatch), live.Training(IMAGES)
+    train(watch)
     notebook.execution_count = 2
     train(watch)
     assert len(notebook.places) == 2
+
+
+def test_only_the_last_of_many_runs_must_be_drawn(monkeypatch):
+    notebook, watch = Notebook(monkeypatch), live.Training(IMAGES, runs=3)
+    monkeypatch.setattr(live, "PAUSE", 1e9)
+    for _ in range(3):
+        train(watch)
+    (frames,) = notebook.places
+    assert len(frames) == 2
+
+
+def test_a_resumed_run_fills_the_rest_of_the_bar(monkeypatch, tmp_path):
+    notebook, watch = Notebook(monkeypatch), live.Training(IMAGES)
+    monkeypatch.setattr(live, "PAUSE", 0.0)
+    monkeypatch.setattr(live, "SHARE", 1e9)
+    train(watch, save_dir=str(tmp_path), epochs=1)
+    train(watch, save_dir=str(tmp_path), epochs=2)
+    assert "8 of 8 steps" in notebook.places[0][-1].alt
 
 
 def test_a_watched_run_is_the_same_run(monkeypatch):

@@ -43,7 +43,7 @@ def worker(tmp_path, code, *options, **more):
     """Run ``code`` on each rank, with this module's helpers at hand."""
     script = tmp_path / "worker.py"
     script.write_text("import json, os, signal, sys\nfrom test_parallel import *\n"
-                      "from bvae_helpers.training import loop as training\nranks = parallel.join()\n" + code)
+                      "from bvae_helpers.training import run as runs\nranks = parallel.join()\n" + code)
     return torchrun(tmp_path, *options, str(script), **more)
 
 
@@ -91,12 +91,12 @@ trained("resumed", stop_after=13, log_dir="runs")
 results["stopped here"] = trained("resumed", log_dir="runs")
 results["stopped elsewhere"] = trained("alone")
 trained("left", stop_after=13)
-step, calls = training.train_step, []
+step, calls = runs.train_step, []
 def interrupted(run, *args):
     if run.step == 6 and not ranks.first:           # one rank alone is told to stop
         os.kill(os.getpid(), signal.SIGTERM)
     return step(run, *args)
-training.train_step = interrupted
+runs.train_step = interrupted
 results["told"] = trained("told")
 results["batchnorm"] = batchnorm(ranks)
 with open(f"{ranks.rank}.json", "w") as file:
@@ -169,14 +169,14 @@ def test_a_signal_to_one_rank_stops_all_at_the_same_step(two):
 
 
 DIES = """
-def record(self, terms, was=training.Run.record):
+def record(self, was=Run.record):
     if self.step == 12 and ranks.rank == 1 and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
         os.kill(os.getpid(), signal.SIGKILL)
-    was(self, terms)
-def start(self, resume, was=training.Run.start):
+    was(self)
+def start(self, resume, was=Run.start):
     was(self, resume)
     open(f"start-{ranks.rank}.txt", "a").write(f"{self.step} ")
-training.Run.record, training.Run.start = record, start
+Run.record, Run.start = record, start
 result = trained("made", save_seconds=0.0)
 json.dump(result, open(f"{ranks.rank}.json", "w"))
 """

@@ -22,7 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 SKIPPED = {".git", ".venv", ".venv-colab", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache", "checkpoints",
-           "runs", "build", "dist", "bvae_helpers.egg-info"}
+           "runs", "build", "_build", "dist", "bvae_helpers.egg-info"}
 
 
 def own_files(*suffixes):

@@ -51,8 +51,8 @@ def test_a_budget_of_steps_is_kept(quality, steps):
 
 
 def test_settings_on_the_command_line(quality):
-    assert [quality.read_setting(text) for text in ("lr=1e-3", "compile=true", "hidden_dims=[4, 8]", "precision=bfloat16")] == [
-        ("lr", 0.001), ("compile", True), ("hidden_dims", [4, 8]), ("precision", "bfloat16")]
+    assert [quality.read_setting(text) for text in ("lr=1e-3", "flip=true", "hidden_dims=[4, 8]", "precision=bfloat16")] == [
+        ("lr", 0.001), ("flip", True), ("hidden_dims", [4, 8]), ("precision", "bfloat16")]
 
 
 def test_a_stopped_curve_goes_on(quality, tmp_path, monkeypatch):
@@ -131,6 +131,29 @@ def test_the_totals_of_a_card_are_those_of_all_its_stages(quality):
     assert pretrain.total(made) == {**made, "steps": 111, "training_minutes": 1.8,
                                     "images_seen": 6400 + 1280 + 256}
     assert pretrain.total(first)["images_seen"] == 6400
+
+
+def test_a_card_is_made_and_scored_again(quality, tmp_path, monkeypatch):
+    pretrain = pretrain_of(quality)
+    tiny = Config.sprites(num_images=64, epochs=1, batch_size=16, hidden_dims=[4], patch=8, latent_dim=2, beta=0.1, lr=1e-3)
+    monkeypatch.setattr(pretrain, "RECIPES", {"first": tiny})
+    monkeypatch.setattr(pretrain, "CHOSEN", {"first": (2, "the better of two seeds")})
+    monkeypatch.setattr(pretrain, "SAMPLES", 300)
+    monkeypatch.setattr(pretrain, "disentanglement", lambda mu, *rest: dict.fromkeys(pretrain.SELECTED_BY, float(mu.std())))
+    monkeypatch.setattr(pretrain.checkpoints, "PRETRAINED", tmp_path)
+    pretrain.train("first", 3, tmp_path / "run")
+    pretrain.publish("first", tmp_path / "run", {"4": {"mig": 0.1}})
+    made = json.loads((tmp_path / "first.json").read_text())
+    assert made["training_seeds"] == 2 and made["other_training_seeds"] == {"4": {"mig": 0.1}} and made["seed"] == 3
+    assert made["evaluation_seeds"] == [200, 201, 202] and "100, 101, 102" in made["chosen_by"]
+    model = checkpoints.load_model(tmp_path / "first.pt")
+    chosen, shown = ([pretrain.scores(model, model.config, seed)[0]["kl"] for seed in seeds]
+                     for seeds in (pretrain.SELECTION_SEEDS, pretrain.EVALUATION_SEEDS))
+    assert made["scores_when_chosen"]["kl"] == pytest.approx(sum(chosen) / 3, abs=1e-3)
+    assert made["scores"]["kl"] == pytest.approx(sum(shown) / 3, abs=1e-3)
+    (tmp_path / "first.json").write_text(json.dumps({**made, "scores": {}, "evaluation": "of old"}))
+    pretrain.rescore("first")
+    assert json.loads((tmp_path / "first.json").read_text()) == made          # the same weights, the same scores, the same choice
 
 
 def weights_of(model):

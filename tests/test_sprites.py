@@ -1,12 +1,16 @@
-"""The procedural dSprites: against real frames, and against answers worked out by hand."""
+"""The procedural dSprites: against real images, and against answers worked out by hand."""
+
+import pathlib
 
 import numpy as np
 import pytest
 import torch
 
+from bvae_helpers.data import sprites
 from bvae_helpers.data.sprites import FACTOR_NAMES, FACTOR_SIZES, Sprites
 
 SPRITES = Sprites()
+FIXTURE = pathlib.Path(__file__).parent / "fixtures" / "dsprites.npz"
 
 
 def draw(*factors):
@@ -14,13 +18,43 @@ def draw(*factors):
     return SPRITES.images(torch.tensor([factors]))[0, 0] > 0
 
 
-def test_real_frames(shared_file):
-    with np.load(shared_file("dsprites/frames.npz")) as frames:
-        real, factors = frames["imgs"], torch.from_numpy(frames["latents_classes"][:, 1:])
-    ours = SPRITES.images(factors)[:, 0].numpy() // 255
-    wrong = (ours != real).sum(axis=(1, 2))              # pixels, per frame
-    assert len(real) == 258
-    assert (wrong == 0).sum() >= 236 and wrong.max() <= 2
+def wrong_pixels(factors, real):
+    """Ours against real images of 0 and 1, (N, 64, 64): the number of wrong pixels in each image."""
+    return (SPRITES.images(torch.as_tensor(factors))[:, 0].numpy() // 255 != real).sum(axis=(1, 2))
+
+
+@pytest.fixture(scope="module")
+def sample():
+    """Real images: factors (5040, 5), pixels of 0 and 1 (5040, 64, 64). 50 of them turn on the last bits of float32."""
+    with np.load(FIXTURE) as file:
+        factors = np.stack(np.unravel_index(file["rows"], FACTOR_SIZES), axis=1)
+        return factors, np.unpackbits(file["images"], axis=1).reshape(-1, 64, 64)
+
+
+def test_real_images_to_the_pixel(sample):
+    assert len(sample[0]) == 5040 and (np.bincount(sample[0][:, 0]) > 1600).all()
+    assert wrong_pixels(*sample).sum() == 0
+
+
+def mirrored(x, y, fill=sprites.fill):
+    """``fill`` of the mirror image: the other sides own the pixel centres that lie on them."""
+    return fill(64 * sprites.SNAP - x.flip(1), y.flip(1)).flip(2)
+
+
+@pytest.mark.parametrize("name, instead, most", [
+    ("SNAP", 1024, 500), ("fill", mirrored, 100), ("POSITION", 16 + 32 * torch.arange(32).double() / 31, 10),
+    ("angles", lambda n: torch.arange(360).double() * (2 * np.pi / 360), 2000)])
+def test_every_step_is_needed(sample, monkeypatch, name, instead, most):
+    monkeypatch.setattr(sprites, name, instead)
+    assert 1 <= (wrong_pixels(*sample) > 0).sum() <= most
+
+
+@pytest.mark.parametrize("name, n", [("dsprites/frames.npz", 258), ("dsprites/downsampled.npz", 46_080)])
+def test_all_real_images_at_hand(shared_file, name, n):
+    with np.load(shared_file(name)) as file:
+        real, factors = file["imgs"], file["latents_values"]
+    factors = np.rint((factors[:, -5:] - [1, 0.5, 0, 0, 0]) / [1, 0.1, 2 * np.pi / 39, 1 / 31, 1 / 31]).astype(int)
+    assert len(real) == n and wrong_pixels(factors, real).sum() == 0
 
 
 def test_contract():
@@ -37,6 +71,52 @@ def test_an_image_depends_on_its_own_factors_only():
     together = SPRITES.images(factors)
     some = torch.arange(0, 3000, 271)
     assert torch.equal(together[some], torch.cat([SPRITES.images(factors[i:i + 1]) for i in some]))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_cuda_equals_the_cpu_to_the_bit():
+    lattice = torch.cartesian_prod(*(torch.arange(size) for size in FACTOR_SIZES))
+    for factors in lattice.split(122_880):               # all 737,280
+        assert torch.equal(Sprites("cuda").images(factors).cpu(), SPRITES.images(factors))
+
+
+@pytest.mark.parametrize("device", ["cpu", torch.device("cpu", 0)])
+def test_device(device):
+    images = Sprites(device).images([[2, 5, 0, 15, 15]])
+    assert images.device.type == "cpu" and images.is_contiguous()
+
+
+def test_the_number_of_threads_is_as_it_was():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        draw(2, 5, 0, 15, 15)
+        assert torch.get_num_threads() == threads + 1
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_centre_on_an_edge_is_inside_on_the_left_and_at_the_bottom():
+    corners = 256 * torch.tensor([[2.5, 2.5], [5.5, 2.5], [5.5, 5.5], [2.5, 5.5]])       # all four are pixel centres
+    lit = sprites.fill(*corners.long().T[:, None])[0]
+    assert lit.nonzero().tolist() == [[row, column] for row in (3, 4, 5) for column in (2, 3, 4)]
+
+
+def test_a_row_can_be_entered_twice():
+    corners = 256 * torch.tensor([[10, 10], [20, 20], [30, 10], [30, 30], [10, 30]])     # a notch from above
+    rows = sprites.fill(*corners.T[:, None])[0] > 0
+    assert rows[12].nonzero().flatten().tolist() == [10, 11, 27, 28, 29]    # 12.5 and 27.5 lie on the notch
+    assert rows[25].nonzero().flatten().tolist() == list(range(10, 30)) and not rows[30:].any()
+
+
+def test_corners_are_rounded_with_y_up_and_halves_to_even():
+    half = 0.5 / 256
+    x = torch.tensor([[half, 3 * half, -half]])
+    right, down = sprites.snap(x, x)
+    assert (right - 32 * 256).tolist() == [[0, 2, 0]] and (down - 32 * 256).tolist() == [[0, 2, 0]]
+    x = torch.tensor([[-16 + half + 2**-19]])            # just over a half; 48 - half - 2^-19 is no float32
+    right, down = sprites.snap(x, x)
+    assert (int(right), int(down)) == (16 * 256 + 1, 16 * 256)
 
 
 def test_sample_factors_reach_every_class_and_follow_the_generator():

@@ -52,21 +52,25 @@ def counted(monkeypatch):
 # What a row says
 
 def test_a_row_has_the_settings_and_what_training_alone_finds(tmp_path):
-    rows = run_sweep(tmp_path / "t.csv", base=tiny(str(tmp_path / "runs")), dci=True)
+    rows = run_sweep(tmp_path / "t.csv", base=tiny(str(tmp_path / "runs")))
     assert [(row["beta"], row["seed"]) for row in rows] == [(1.0, 0), (1.0, 1), (4.0, 0), (4.0, 1)]
     assert len({row["key"] for row in rows}) == 4
     row = rows[2]
     assert row["loss"] == pytest.approx(row["reconstruction"] + 4 * row["kl"], rel=1e-6)
     assert row["seconds"] > 0 and row["images_per_second"] > 0 and row["epochs"] == 1
-    model = checkpoints.load_model(tmp_path / "runs" / row["key"] / "final_model.pt")
-    images, factors = render(Sprites(), 300, sweep.MEASURED_SEED)
-    scores = metrics.main_scores(*latents.encode(model, images), factors)
-    assert {name: row[name] for name in scores} == pytest.approx(scores) and len(scores) == 7
     state = checkpoints.load(tmp_path / "runs" / row["key"] / "final_model.pt")
     assert state["config"]["beta"] == 4.0 and state["val_loss"] == row["loss"]
     assert sweep.key_of(Config(**state["config"])) == row["key"]
     with open(tmp_path / "t.csv", newline="") as file:
         assert [r["key"] for r in csv.DictReader(file)] == [r["key"] for r in rows]
+
+
+def test_a_row_has_the_scores_of_new_images(tmp_path):
+    row, = run_sweep(tmp_path / "t.csv", {"beta": [0.1]}, tiny(str(tmp_path / "runs")), dci=True)
+    model = checkpoints.load_model(tmp_path / "runs" / row["key"] / "final_model.pt")
+    images, factors = render(Sprites(), 300, sweep.MEASURED_SEED)
+    scores = metrics.main_scores(*latents.encode(model, images), factors)
+    assert {name: row[name] for name in scores} == pytest.approx(scores) and len(scores) == 7
 
 
 def test_the_key_is_of_the_run_and_not_of_where_it_is_kept():
@@ -133,6 +137,7 @@ def test_a_finished_run_is_measured_without_its_training_data(tmp_path, counted,
     monkeypatch.setattr("bvae_helpers.training.run.checkpoints.check_same_run", lambda *args: pytest.fail("resumed"))
     again = run_sweep(tmp_path / "other.csv", {"beta": [2.0]}, base)
     assert again == rows and counted[2.0, 0] == 1
+    assert run_sweep(tmp_path / "more.csv", {"beta": [2.0, 3.0]}, base, train=False) == rows and counted.total() == 1
     stranger = checkpoints.load(tmp_path / "runs" / rows[0]["key"] / "final_model.pt")
     stranger["config"]["lr"] = 0.5
     checkpoints.save(stranger, tmp_path / "runs" / rows[0]["key"] / "final_model.pt")
@@ -265,16 +270,38 @@ def fake_rows(objectives=("beta_vae",), mig=True):
             for o in objectives for b in (1.0, 4.0, 16.0) for s in range(3)]
 
 
+def test_runs_are_grouped_by_all_but_beta_and_seed():
+    groups = plots.group_runs(fake_rows(("beta_vae", "btcvae"))[::-1])
+    assert sorted(groups) == ["beta_vae", "btcvae"] and list(groups["btcvae"]) == [1.0, 4.0, 16.0]
+    assert sorted(row["seed"] for row in groups["btcvae"][4.0]) == [0, 1, 2]
+    longer = [{**row, "settings": row["settings"].replace("{", '{"epochs": 9, ')} for row in fake_rows()]
+    assert set(plots.group_runs(fake_rows() + longer)) == {"", "epochs 9"}
+    assert set(plots.group_runs(fake_rows() + longer + fake_rows(("btcvae",)))) == {"beta_vae", "beta_vae, epochs 9", "btcvae"}
+
+
 def test_the_figure_shows_every_run_and_the_median_over_seeds():
     figure = plots.tradeoff(fake_rows(("beta_vae", "btcvae")))
-    assert [ax.get_title() for ax in figure.axes] == ["rate: KL, nats", "distortion, nats", "MIG"]
-    median, points = figure.axes[0].lines[:2]
-    assert median.get_ydata() == pytest.approx([21.0, 6.0, 2.25]) and len(points.get_xdata()) == 9
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["objective beta_vae", "objective btcvae"]
+    plane, mig = figure.axes
+    median, dots = plane.lines[:2]
+    assert median.get_xydata() == pytest.approx(np.array([[21.0, 10.0], [6.0, 40.0], [2.25, 160.0]]))
+    assert len(dots.get_xdata()) == 9 and len(mig.lines[1].get_xdata()) == 9
+    assert mig.get_xscale() == "log" and [text.get_text() for text in mig.get_xticklabels()] == ["1", "4", "16"]
+    assert [text.get_text() for text in mig.get_legend().get_texts()] == ["beta_vae", "btcvae"]
+    assert [text.get_text() for text in plane.texts if text.get_color() == plots.COLOURS[0]] == ["1", "4", "16"]
+
+
+def test_lines_of_equal_elbo_join_equal_sums_of_rate_and_distortion():
+    plane = plots.tradeoff(fake_rows()).axes[0]
+    dashed = [line.get_xydata() for line in plane.lines if line.get_linestyle() == "--"]
+    levels = [ends.sum(1) for ends in dashed]
+    assert len(levels) >= 3 and all(one == pytest.approx(other) for one, other in levels)
+    named = [float(text.get_text().split()[1]) for text in plane.texts if "ELBO" in text.get_text()]
+    assert named == pytest.approx([-level[0] for level in levels])
 
 
 def test_the_figure_without_mig_and_without_rows():
-    assert len(plots.tradeoff(fake_rows(mig=False)).axes) == 2
+    assert len(plots.tradeoff(fake_rows(mig=False)).axes) == 1
+    assert plots.tradeoff([{**row, "beta": 0.0} for row in fake_rows()]).axes[1].get_xscale() == "linear"
     with pytest.raises(ValueError, match="holds no runs"):
         plots.tradeoff([])
     with pytest.raises(ValueError, match="holds no runs"):
@@ -287,6 +314,8 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
     command = ["sweep", "--preset", "sprites", "--beta", "1,4", "--seed", "0:2", "--num-images", "48", "--epochs", "1",
                "--batch-size", "16", "--hidden-dims", "4", "8", "--latent-dim", "3", "--log-dir", "none", "--device", "cpu",
                "--samples", "300", "--no-dci"]
+    main([*command, "--no-train"])
+    assert "0 runs in sweep.csv" in capsys.readouterr().out
     main(command)
     rows = table.read("sweep.csv")
     assert [(row["beta"], row["seed"]) for row in rows] == [(1.0, 0), (1.0, 1), (4.0, 0), (4.0, 1)]

@@ -144,7 +144,7 @@ def test_progress_marks_today_and_remembers_other_days(capsys, monkeypatch, tmp_
     (tmp_path / "progress.json").write_text('{"check_position": "2026-01-31"}')
     teach.progress("01")
     assert capsys.readouterr().out.splitlines() == [
-        "✓ position  (on 2026-01-31)", "✗ diamond", "· to channels first", "✓ split", "2 of 4 exercises done"]
+        "✓ split", "✓ position  (on 2026-01-31)", "✗ diamond", "· to channels first", "2 of 4 exercises done"]
     with pytest.raises(ValueError, match="01 to 07"):
         teach.progress("09")
 

@@ -19,10 +19,12 @@ from bvae_helpers.config import Config
 from bvae_helpers.data import Images
 from bvae_helpers.losses import OBJECTIVES
 from bvae_helpers.model import BetaVAE
-from bvae_helpers.training import fit
+from bvae_helpers.training import fit, train_step
 from bvae_helpers.training import loop as training
+from bvae_helpers.training import run as runs
 from bvae_helpers.training import system
 from bvae_helpers.training.history import History
+from bvae_helpers.training.precision import precision
 from bvae_helpers.training.run import Run
 
 HERE = Path(__file__).resolve().parent
@@ -146,8 +148,8 @@ def test_objectives_and_precisions(objective, precision):
 @pytest.mark.parametrize(("capability", "said"), (("AVX2", 1), ("AVX512", 0)))
 def test_sixteen_bits_are_warned_of_where_the_cpu_imitates_them(monkeypatch, recwarn, capability, said):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-    assert [system.precision(name, torch.device("cpu")) for name in ("auto", "float32")] == [torch.float32] * 2 and not recwarn
-    assert system.precision("bfloat16", torch.device("cpu")) is torch.bfloat16 and len(recwarn) == said
+    assert [precision(name, torch.device("cpu")) for name in ("auto", "float32")] == [torch.float32] * 2 and not recwarn
+    assert precision("bfloat16", torch.device("cpu")) is torch.bfloat16 and len(recwarn) == said
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
@@ -165,7 +167,7 @@ def test_gradient_clipping_bounds_the_step():
         run = Run(new_model(config), Images(small_pictures()), config, "cpu")
         run.optimizer = torch.optim.SGD(run.model.parameters(), lr=1.0)       # its step is the gradient itself
         before = [p.detach().clone() for p in run.model.parameters()]
-        training.train_step(run, small_pictures(8) / 255, 1.0)
+        train_step(run, small_pictures(8) / 255, 1.0)
         moved = [(p.detach() - b).flatten() for p, b in zip(run.model.parameters(), before)]
         norms[clip] = float(torch.cat(moved).norm())
     assert norms[0.01] == pytest.approx(0.01, rel=1e-3) and norms[0.0] > 1
@@ -225,6 +227,7 @@ sys.path[:0] = sys.argv[1:3]
 import conftest
 from bvae_helpers import checkpoints
 from bvae_helpers.training import loop as training
+from bvae_helpers.training import run as runs
 
 folder, calls, place = sys.argv[3], int(sys.argv[4]), sys.argv[5]
 config = conftest.small_config(folder, epochs=4, save_seconds=0.0, network="classic", objective=sys.argv[6],
@@ -233,7 +236,7 @@ config = conftest.small_config(folder, epochs=4, save_seconds=0.0, network="clas
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
-step, replace = training.train_step, os.replace
+step, replace = runs.train_step, os.replace
 
 def counted(*args):
     global calls
@@ -244,7 +247,7 @@ def counted(*args):
         os.replace = {"before a save": lambda *args: die(), "after a save": lambda *args: (replace(*args), die())}[place]
     return step(*args)
 
-training.train_step = counted
+runs.train_step = counted
 training.fit(conftest.new_model(config), conftest.small_pictures(), config, progress=False, device="cpu")
 """
 
@@ -253,12 +256,12 @@ def child(*args, **options):
     return subprocess.Popen([sys.executable, "-c", CHILD, str(HERE), str(HERE.parent), *map(str, args)], **options)
 
 
-@pytest.mark.parametrize("objective", ("beta_vae", "factorvae"))
-def test_killed_three_times_it_ends_bit_identical(tmp_path, objective):
+def test_killed_three_times_it_ends_bit_identical(tmp_path):
     """Killed while an epoch ends, just after a checkpoint has replaced the old one, and inside a step.
 
     The statistics of BatchNorm must come back, too, and FactorVAE's discriminator with its optimiser.
     """
+    objective = "factorvae"
     config = small_config(None, epochs=4, network="classic", objective=objective, discriminator_width=8)
     model, history = train(config)
     for steps, place, reached in ((10, "before a save", 9), (12, "after a save", 21), (7, "in a step", 27)):
@@ -291,6 +294,25 @@ def test_stopped_at_any_step_it_ends_bit_identical(tmp_path, changes):
     # and once more: nothing is left to do, the result is the same
     finished, same = train(config)
     assert same_state(finished.state_dict(), model.state_dict()) and curves(same) == curves(history)
+
+
+def test_stopped_before_the_first_save_the_same_call_begins_from_the_same_weights(tmp_path, monkeypatch):
+    config = small_config(tmp_path)
+    whole, model = train(config.replace(save_dir=None)), new_model(config)
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
+        patch.setattr(runs, "train_step", power_cut_at(5))
+        train(config, model=model)
+    assert checkpoints.load(tmp_path / "last.pt")["step"] == 0
+    again = train(config, model=model)                       # whose weights are half-trained
+    assert same_state(again[0].state_dict(), whole[0].state_dict()) and curves(again[1]) == curves(whole[1])
+
+
+def power_cut_at(step, was=runs.train_step):
+    def dying(run, *args):
+        if run.step == step:
+            raise RuntimeError("power cut")
+        return was(run, *args)
+    return dying
 
 
 def test_saving_does_not_change_the_run(tmp_path):
@@ -399,14 +421,14 @@ def test_logs_go_on_in_their_folder_unless_log_dir_is_another(tmp_path, first, t
 
 def interrupt_at(monkeypatch, step, signals=signal.SIGINT):
     """Send a signal to this process in the ``step``-th step (from 1) of the next training."""
-    was = training.train_step
+    was = runs.train_step
 
     def interrupted(run, *args):
         if run.step == step - 1:
             os.kill(os.getpid(), signals)
         return was(run, *args)
 
-    monkeypatch.setattr(training, "train_step", interrupted)
+    monkeypatch.setattr(runs, "train_step", interrupted)
 
 
 def test_an_interrupted_run_says_what_was_kept(tmp_path, monkeypatch):
@@ -469,18 +491,18 @@ def test_a_watched_run_is_bit_identical_to_an_unwatched_one(network):
     assert same_state(plain[0].state_dict(), quiet[0].state_dict()) and curves(plain[1]) == curves(quiet[1])
 
 
-@pytest.mark.parametrize("event, step", [("log", 4), ("epoch", 10), ("end", 20)])
+@pytest.mark.parametrize("event, step", [("log", 5), ("log", 10), ("epoch", 10), ("end", 20)])
 def test_an_exception_of_a_watcher_ends_the_training_after_a_save(tmp_path, event, step):
     def fail(run):
         torch.rand(3)
-        if run.event == event:
+        if (run.event, run.step) == (event, step):
             raise RuntimeError("the watcher failed")
 
-    whole = train(small_config())
+    whole = train(small_config(log_every=5))
     with pytest.raises(RuntimeError, match="the watcher failed"):
-        train(small_config(tmp_path), watch=fail)
+        train(small_config(tmp_path, log_every=5), watch=fail)
     assert checkpoints.load(tmp_path / "last.pt")["step"] == step
-    again = train(small_config(tmp_path))
+    again = train(small_config(tmp_path, log_every=5))
     assert same_state(again[0].state_dict(), whole[0].state_dict()) and curves(again[1]) == curves(whole[1])
 
 

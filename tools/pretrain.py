@@ -1,8 +1,11 @@
 """Make the models in bvae_helpers/pretrained/, each with its card.
 
-    python tools/pretrain.py btcvae --threads 1     # stop it at any time; the same command goes on
+    python tools/pretrain.py btcvae --threads 1      # stop it at any time; the same command resumes it
+    python tools/pretrain.py --rescore vae btcvae    # do not train: score the published weights again
 
-Weights are stored in float16, and scored as stored.
+Weights are stored in float16, and scored as stored. Each model is trained with several seeds if time allows, and chosen
+by its scores over ``SELECTION_SEEDS``; the card's scores are over ``EVALUATION_SEEDS``, which had no part in that
+choice.
 """
 
 import argparse
@@ -45,44 +48,83 @@ RECIPES = {
     "faces": Config.faces(hidden_dims=[16, 32, 64, 128], objective="btcvae", beta=4.0, val_fraction=0.05, batch_size=32,
                           lr=2e-3, lr_schedule="cosine", epochs=16),
 }
-# begins with another recipe's weights, in which so many sleeping latents are woken
+# recipe -> (the recipe whose weights it begins with, how many of their collapsed latents are re-initialised)
 AFTER = {"annealed": ("beta4", 2), "waking": ("falling", 2), "waking2": ("waking", 0), "woken": ("waking2", 0)}
-EVALUATION_SEEDS = (100, 101, 102)      # none of them is a training seed
+SELECTION_SEEDS = (100, 101, 102)       # of the images by whose scores a model was chosen; none is a training seed
+EVALUATION_SEEDS = (200, 201, 202)      # of the images of the cards' scores; no choice was made by these
 SAMPLES = 6_000
-PROTOCOL = (f"{SAMPLES:,} images drawn afresh for each evaluation seed, mean codes, disentanglement_lib's protocols; "
+PROTOCOL = (f"{SAMPLES:,} new images for each evaluation seed, mean codes, disentanglement_lib's protocols; "
             "SAP trained on 4,000 and tested on 2,000 of them, DCI on 1,000 and 500, FactorVAE in groups drawn from all")
+# model -> (number of training seeds, how the shipped one was chosen)
+CHOSEN = {
+    "vae": (1, "the only seed trained"),
+    "btcvae": (3, "three seeds were begun, two of them stopped early (other_training_seeds); the one trained to its end"),
+    "factorvae": (1, "the only seed trained"),
+    "falling": (3, "the highest MIG of three seeds"),
+    "beta4": (3, "the highest MIG of three seeds"),
+    "vae_falling": (3, "of three seeds, one has a low MIG; of the other two, which differ by 0.001 in MIG, the one with the higher "
+                    "FactorVAE score"),
+    "annealed": (1, "the only seed trained by this recipe; the recipe is the one of four with the highest MIG"),
+    "woken": (1, "the only seed trained by this recipe; the recipe was chosen by MIG, DCI-D and FactorVAE score among several"),
+    "faces": (1, "the only seed trained"),
+}
+SELECTED_BY = ("mig", "dci_disentanglement", "factor_vae", "kl")
 
 
-def disentanglement(model, mu, factors, seed):
+def disentanglement(mu, factors, seed):
     """Scores of codes ``mu`` (N, D) of images with ``factors`` (N, K), by ``PROTOCOL``: name -> number."""
-    train, test = slice(0, 4000), slice(4000, None)
-    dci = metrics.dci(mu[:1000], factors[:1000], mu[1000:1500], factors[1000:1500], seed=seed)
+    cut = 2 * len(mu) // 3
+    train, test, few = slice(0, cut), slice(cut, None), min(1000, cut)
+    fewer = slice(few, few + few // 2)
+    dci = metrics.dci(mu[:few], factors[:few], mu[fewer], factors[fewer], seed=seed)
     return {"mig": metrics.mig(mu, factors), "sap": metrics.sap(mu[train], factors[train], mu[test], factors[test]),
             "modularity": metrics.modularity(mu, factors),
             "dci_disentanglement": dci["disentanglement"], "dci_completeness": dci["completeness"],
-            "factor_vae": metrics.factor_vae_score(metrics.Bank(mu, factors), seed=seed)}
+            "factor_vae": metrics.factor_vae_score(metrics.Bank(mu, factors), seed=seed),
+            "gaussian_total_correlation": metrics.gaussian_total_correlation(mu)}
 
 
 def scores(model, config, seed):
-    """What a model scores on ``SAMPLES`` images drawn afresh from ``seed``; codes are the means."""
+    """Scores of a model on ``SAMPLES`` new images drawn from ``seed``: of all latents, and of the active ones alone."""
     images, factors = render(load_data(config), SAMPLES, seed)
     mu, logvar = latents.encode(model, images)
     kl = latents.kl_per_latent(mu, logvar)
     x = images[:2000].float() / 255
     with torch.no_grad():
         reconstruction = RECONSTRUCTIONS[config.reconstruction](model.decoder.logits(mu[:2000]), x, config.sigma)
-    return {**disentanglement(model, mu, factors, seed), "kl": float(kl.sum()), "kl_per_latent": kl.tolist(),
+    of_all = disentanglement(mu, factors, seed)
+    active = latents.active(mu, logvar)
+    of_active = of_all if active.all() else disentanglement(metrics.active_codes(mu, logvar), factors, seed)
+    return {**of_all, "kl": float(kl.sum()), "kl_per_latent": kl.tolist(), "active_latents": int(active.sum()),
             "reconstruction_of_mean": float(reconstruction),
-            "mutual_information": metrics.mutual_information(mu, factors).tolist()}
+            "mutual_information": metrics.mutual_information(mu, factors).tolist()}, of_active
+
+
+def mean_of(rows):
+    """The mean of each score over evaluation seeds."""
+    return {name: np.mean([row[name] for row in rows], axis=0).round(4).tolist() for name in rows[0]}
+
+
+def range_of(rows):
+    """Largest - smallest of each score that is a number, over evaluation seeds."""
+    return {name: float(np.ptp([row[name] for row in rows]).round(4)) for name in rows[0] if np.ndim(rows[0][name]) == 0}
 
 
 def scored(model, config):
-    """The part of a card that says how well the model does."""
-    rows = [scores(model, config, seed) for seed in EVALUATION_SEEDS]
-    return {"evaluation": f"{PROTOCOL}; seeds {', '.join(map(str, EVALUATION_SEEDS))}",
-            "scores": {k: np.mean([r[k] for r in rows], axis=0).round(4).tolist() for k in rows[0]},
-            "range_over_evaluation_seeds": {k: float(np.ptp([r[k] for r in rows]).round(4)) for k in rows[0]
-                                            if np.ndim(rows[0][k]) == 0}}
+    """The part of a card about how good the model is: means over ``EVALUATION_SEEDS``, and their range."""
+    found = [scores(model, config, seed) for seed in EVALUATION_SEEDS]
+    of_all, of_active = [row for row, _ in found], [row for _, row in found]
+    return {"evaluation": f"{PROTOCOL}; seeds {', '.join(map(str, EVALUATION_SEEDS))}, by which nothing was chosen",
+            "evaluation_seeds": list(EVALUATION_SEEDS), "scores": mean_of(of_all),
+            "range_over_evaluation_seeds": range_of(of_all), "scores_of_active_latents": mean_of(of_active)}
+
+
+def choice(name, scores_then, others):
+    """The part of a card about the training seeds: how many, how the shipped one was chosen, what all of them scored."""
+    count, how = CHOSEN[name]
+    return {"training_seeds": count, "chosen": how,
+            "chosen_by": f"scores over evaluation seeds {', '.join(map(str, SELECTION_SEEDS))}, those of other_training_seeds too",
+            "scores_when_chosen": {name: scores_then[name] for name in SELECTED_BY}, "other_training_seeds": others}
 
 
 def config_of(name, seed, folder):
@@ -90,7 +132,7 @@ def config_of(name, seed, folder):
 
 
 def begin(name, config):
-    """The model that a recipe begins with: a new one, or that of the recipe it goes on from, which is trained first."""
+    """The model that a recipe begins with: a new one, or that of the recipe before it, which is trained first."""
     torch.manual_seed(config.seed)
     model = BetaVAE.from_config(config)
     if name in AFTER:
@@ -102,7 +144,7 @@ def begin(name, config):
 
 
 def train(name, seed, folder):
-    """Train a recipe, or go on with what is there -> the model."""
+    """Train a recipe, or resume it -> the model."""
     config = config_of(name, seed, folder)
     model = begin(name, config)
     fit(model, load_data(config), config)
@@ -110,7 +152,7 @@ def train(name, seed, folder):
 
 
 def what_came_before(name, folder):
-    """For the card: the recipe that was trained first, if one was; and what came before that one."""
+    """For the card: the recipe that was trained before this one, if any, and those before it."""
     if name not in AFTER:
         return {}
     before, count = AFTER[name]
@@ -121,7 +163,7 @@ def what_came_before(name, folder):
 
 
 def total(made):
-    """A card, its steps, minutes and images seen being those of all its stages together."""
+    """A card whose steps, minutes and images seen are the sums over all its stages."""
     stages = [made]
     while "after" in stages[-1]:
         stages.append(stages[-1]["after"])
@@ -131,7 +173,7 @@ def total(made):
 
 
 def card(name, model, state, others):
-    """What the model is and scores, as plain values."""
+    """Description and scores of a model, as plain values."""
     config = Config(**state["config"])
     data = load_data(config)
     return {
@@ -140,14 +182,18 @@ def card(name, model, state, others):
         "parameters": count_parameters(model), "weights": "float16", "steps": state["step"], "epochs": state["epoch"],
         "seed": config.seed, "training_minutes": round(state["seconds"] / 60, 1), "torch": torch.__version__,
         "config": {**config.to_dict(), "save_dir": None, "log_dir": None}, "factor_names": list(data.factor_names),
-        **scored(model, config), "other_training_seeds": others,
+        **scored(model, config), **choice(name, mean_of([scores(model, config, seed)[0] for seed in SELECTION_SEEDS]), others),
     }
 
 
 def rescore(name):
-    """Score the weights that are published again, and write their card anew."""
+    """Score the weights that are published again, and update their card."""
     model = checkpoints.load_pretrained(name)
-    write(checkpoints.PRETRAINED / f"{name}.json", {**model.card, **scored(model, Config(**model.card["config"]))})
+    card = model.card
+    then = card.pop("scores_when_chosen", card["scores"])
+    others = card.pop("other_training_seeds")
+    made = {**card, **scored(model, Config(**card["config"])), **choice(name, then, others)}
+    write(checkpoints.PRETRAINED / f"{name}.json", made)
 
 
 def write(path, made):
@@ -168,24 +214,29 @@ def publish(name, folder, others):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=RECIPES)
+    parser.add_argument("name", nargs="?", choices=RECIPES, help="recipe to train and publish")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     parser.add_argument("--folder", type=pathlib.Path, help="checkpoints (default: checkpoints/pretrain/<name>-<seed>)")
     parser.add_argument("--publish-only", action="store_true", help="do not train: publish the newest checkpoint")
-    parser.add_argument("--score-only", action="store_true", help="only print the scores of the newest checkpoint")
-    parser.add_argument("--rescore", action="store_true", help="do not train: score the published weights again")
-    parser.add_argument("--other-seeds", default="{}", help="JSON: what other training seeds scored, for the card")
+    parser.add_argument("--score-only", action="store_true", help="only print the newest checkpoint's scores for choosing")
+    parser.add_argument("--rescore", nargs="*", choices=checkpoints.pretrained_names(), metavar="MODEL",
+                        help="do not train: score published weights again (default: all)")
+    parser.add_argument("--other-seeds", default="{}", help="JSON: scores of other training seeds, for the card")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
-    folder = args.folder or ROOT / "checkpoints" / "pretrain" / f"{args.name}-{args.seed}"
-    if args.rescore:
-        rescore(args.name)
+    if args.rescore is not None:
+        for name in args.rescore or checkpoints.pretrained_names():
+            print(name, flush=True)
+            rescore(name)
         return
+    if args.name is None:
+        parser.error("name a recipe, or --rescore")
+    folder = args.folder or ROOT / "checkpoints" / "pretrain" / f"{args.name}-{args.seed}"
     if args.score_only:
         model = checkpoints.load_model(folder / "last.pt")
-        print(json.dumps(scores(model, model.config, EVALUATION_SEEDS[0])))
+        print(json.dumps(mean_of([scores(model, model.config, seed)[0] for seed in SELECTION_SEEDS])))
         return
     if not args.publish_only:
         train(args.name, args.seed, folder)

@@ -10,6 +10,7 @@ Training takes ``images`` of any of these kinds, through ``as_images``:
 
 import math
 import pathlib
+import warnings
 import zipfile
 import zlib
 
@@ -102,16 +103,21 @@ class Shapes3D(FactorFile):
 
 
 def load_data(config):
-    """The data that ``config.data_path`` names: 'sprites', 'faces', a .npz, a .h5, a folder of pictures or a zip of one."""
-    if config.data_path == "sprites":
-        return Sprites()
-    if config.data_path == "faces":
-        return CartoonFaces(img_size=config.img_size)
-    readers = {".npz": DSprites, ".h5": Shapes3D}
-    suffix = pathlib.Path(config.data_path).suffix
-    if suffix in readers:
-        return readers[suffix](config.data_path)
-    folder = unpack(config.data_path) if suffix == ".zip" else config.data_path
+    """The data that ``config.data_path`` names: 'sprites', 'faces', a .npz, a .h5, a folder of pictures or a zip of one.
+
+    Suffixes may be in capitals. Warns if a folder lies there that is called 'sprites' or 'faces': write './faces' for it.
+    """
+    path = pathlib.Path(config.data_path).expanduser()
+    if config.data_path in ("sprites", "faces"):
+        if path.is_dir():
+            warnings.warn(f"data_path {config.data_path!r} means the images drawn by our own code. For the folder of that "
+                          f"name, write './{config.data_path}'", stacklevel=2)
+        return Sprites() if config.data_path == "sprites" else CartoonFaces(img_size=config.img_size)
+    readers = {".npz": DSprites, ".h5": Shapes3D, ".hdf5": Shapes3D}
+    suffix = path.suffix.lower()
+    if suffix in readers and not path.is_dir():
+        return readers[suffix](path)
+    folder = unpack(path) if suffix == ".zip" and not path.is_dir() else config.data_path
     return ImageFolder(folder, config.img_size, config.in_channels, config.crop, config.num_images)
 
 

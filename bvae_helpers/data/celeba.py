@@ -40,6 +40,8 @@ class CelebA(ImageFolder):
         self.attribute_names, values, self.described = self._listed("list_attr_celeba", {-1, 0, 1})
         self.attributes = None if values is None else values > 0
         _, values, _ = self._listed("list_eval_partition", {0, 1, 2})
+        if values is not None and values.shape[1] != 1:
+            raise ValueError(f"list_eval_partition has {values.shape[1]} columns beside the pictures, expected 1")
         self.partition = None if values is None else values[:, 0]
 
     def _listed(self, name: str, allowed: set[int]) -> tuple[tuple[str, ...], torch.Tensor | None, torch.Tensor]:
@@ -91,7 +93,7 @@ class CelebA(ImageFolder):
     def _warn_of_missing(self, file: pathlib.Path, described: torch.Tensor) -> None:
         """Warn that a list does not describe all pictures."""
         missing = [name for name, found in zip(self.names, described.tolist()) if not found]
-        what = "the list is left out" if len(missing) == len(self.names) else "'described' tells them from the others"
+        what = "the list is left out" if len(missing) == len(self.names) else "`described` is False for them"
         warnings.warn(f"{len(missing)} of {len(self.names)} pictures have no line of their own in {str(file)!r} "
                       f"(the first: {printable(missing[0])}): {what}", stacklevel=4)
 

@@ -21,7 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch.nn.functional import interpolate
 from torchvision.transforms.functional import pil_to_tensor
 
-__all__ = ["FORMATS", "SUFFIXES", "decode", "largest_value", "resize"]
+__all__ = ["FORMATS", "SUFFIXES", "decode", "largest_value", "one_large", "resize"]
 
 FORMATS = {                       # PIL's name of each format that is read -> the suffixes of its files
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -40,16 +40,19 @@ SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffi
 
 MAX_PIXELS = 50_000_000           # decoded at once: up to 1 GB of memory on the way to RGB
 SLOW_PIXELS = 2_000_000           # the same for decoders that take microseconds for a pixel
+MAX_HEADER = 4096                 # bytes of a PPM before its pixels
 MAX_SCANS = 500                   # of a progressive JPEG; usual are 10
 MAX_WORK = 1_000_000_000          # pixels of a JPEG times its scans: a few seconds
+SMALL_BYTES = 1 << 16             # a JPEG of fewer bytes and few pixels cannot take long, whatever its scans
 LARGE = 8_000_000                 # pixels; pictures above it are decoded one at a time, to spare memory
+TILE_WIDTH, TILE_LENGTH = 322, 323                # tags of a TIFF
 KEEP = 3                          # a large JPEG is decoded at KEEP times img_size or more, which hardly changes a pixel
 
 # torchvision's JPEG decoder, called as the operator: the function around it warns at every call, as of 0.29,
 # that it will be removed one day. Without it PIL decodes all JPEGs, more slowly.
 _decode_jpeg = getattr(torch.ops.image, "decode_jpeg", None)
 _JPEG_MARKER, SOS = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL), 0xDA       # any marker; the one that begins a scan
-_one_large = threading.Lock()
+one_large = threading.RLock()     # held while a large picture is read and decoded
 
 
 def decode(data: bytes, img_size: int, in_channels: int = 3, crop: int | None = None,
@@ -91,7 +94,7 @@ def largest_value(data: bytes) -> int | None:
             if _is_deep_colour(picture):
                 return 256 * max(high for _, high in picture.getextrema()[:3]) + 255
             return int(np.asarray(picture).max()) if picture.mode.startswith("I") else None
-    except Exception:                 # what is wrong with it is said when it is decoded
+    except Exception:                 # the reason comes when it is decoded
         return None
 
 
@@ -109,7 +112,7 @@ def resize(images: list[torch.Tensor], img_size: int) -> torch.Tensor:
 # What a file claims to be
 
 class _Frame(NamedTuple):
-    """What a file says of its picture before anything is decoded."""
+    """The size of a picture as its file's header gives it, before anything is decoded."""
 
     width: int
     height: int
@@ -119,10 +122,13 @@ class _Frame(NamedTuple):
 def _claimed_frame(data: bytes) -> _Frame | None:
     """The frame of a JPEG or WebP, whose decoders allocate memory before PIL knows a size; None for anything else.
 
-    Raises ValueError for more pixels, or more scans of a JPEG, than the limits allow.
+    Raises ValueError for more pixels, more scans of a JPEG, or a longer header of a PPM than the limits allow.
     """
     if data[:2] == b"\xff\xd8":
         frame = _jpeg_frame(data)
+    elif data[:1] == b"P":
+        _check_ppm_header(data)
+        return None
     elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         frame = _webp_frame(data)
     else:
@@ -131,6 +137,13 @@ def _claimed_frame(data: bytes) -> _Frame | None:
         _check_size(frame.width, frame.height, Image.MAX_IMAGE_PIXELS or MAX_PIXELS)
         _check_scans(data, frame)
     return frame
+
+
+def _check_ppm_header(data: bytes) -> None:
+    """Raise ValueError for a PPM whose header is long, because PIL reads it byte by byte."""
+    words = re.sub(rb"#[^\r\n]*", b"", data[:MAX_HEADER]).split()
+    if len(data) > MAX_HEADER and len(words) < (3 if data[1:2] in (b"1", b"4") else 4):
+        raise ValueError(f"its header is longer than {MAX_HEADER:,} bytes")
 
 
 def _jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:
@@ -158,6 +171,8 @@ def _jpeg_frame(data: bytes) -> _Frame | None:
 
 def _check_scans(data: bytes, frame: _Frame) -> None:
     """Raise ValueError for a JPEG that takes too long to decode, because it goes through its pixels too often."""
+    if len(data) <= SMALL_BYTES and len(data) * frame.width * frame.height <= MAX_WORK:
+        return                                                   # a scan takes 10 bytes or more: they are few enough
     most = min(MAX_SCANS, MAX_WORK // max(1, frame.width * frame.height))
     if data.count(b"\xff\xda") <= most:                         # at least the number of scans, and counted quickly
         return
@@ -228,6 +243,9 @@ def _check_decoding(picture: Image.Image) -> None:
             raise ValueError(f"PIL decodes this kind of {picture.format} slowly: {picture.width:,} x {picture.height:,}"
                              f" pixels are more than the limit of {SLOW_PIXELS:,}; save it as PNG")
     _check_size(*picture.size, MAX_PIXELS)
+    if picture.format == "TIFF":                                # a tile may be larger than its picture
+        tags = picture.tag_v2
+        _check_size(tags.get(TILE_WIDTH, 1), tags.get(TILE_LENGTH, 1), MAX_PIXELS)
 
 
 def _decode_with_pil(data: bytes, frame: _Frame | None, img_size: int, in_channels: int, crop: int | None,
@@ -241,7 +259,7 @@ def _decode_with_pil(data: bytes, frame: _Frame | None, img_size: int, in_channe
         scale = picture.width / width
         _check_decoding(picture)
         if picture.width * picture.height > LARGE:
-            with _one_large:
+            with one_large:
                 image = _flatten(picture, in_channels, white)
         else:
             image = _flatten(picture, in_channels, white)

@@ -9,11 +9,13 @@ window that holds it at every value of the factors. Lengths are in units of 1/64
 
 import math
 import pathlib
+import shutil
 
 import torch
 from PIL import Image
 
 from .canvas import Canvas, both, box, ellipse, lens, outside, stroke
+from .files import write_whole
 from .sprites import Sprites, check_factors
 
 CHUNK = 256     # images drawn at a time: more leave the cache, fewer pay for a hundred small operations
@@ -181,19 +183,32 @@ class CartoonFaces:
 
         Beside it stands ``path``/list_attr_celeba.txt: the count, the names of ATTRIBUTES, and a line of 1 and -1
         for each picture. The factors are those of ``data.render(self, n, seed)``. ``quality`` is JPEG's, 1 to 95.
-        Raises FileExistsError where pictures are already: nobody's are overwritten.
+        Raises FileExistsError where pictures are already: nobody's are overwritten. When it is interrupted or the disk
+        is full (OSError), nothing is left behind.
         """
         root = pathlib.Path(path).expanduser()
         pictures, attributes = root / "img_align_celeba", root / "list_attr_celeba.txt"
         if attributes.exists() or (pictures.is_dir() and any(pictures.iterdir())):
             raise FileExistsError(f"{str(root)!r} already holds pictures: name another folder, or delete that one")
         pictures.mkdir(parents=True, exist_ok=True)
+        try:
+            self._write_pictures(pictures, attributes, n, seed, quality)
+        except BaseException as error:
+            shutil.rmtree(pictures, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise OSError(error.errno, f"the faces cannot be written to {str(root)!r} ({error.strerror}): name a "
+                              "folder with room; nothing is left in that one") from error
+            raise
+        return pictures
+
+    def _write_pictures(self, pictures, attributes, n, seed, quality):
+        """Write n faces into the folder ``pictures``, and then their list to the file ``attributes``."""
         factors = self.sample_factors(n, torch.Generator().manual_seed(seed))
         names = [f"{i:06d}.jpg" for i in range(1, n + 1)]
         for start in range(0, n, CHUNK):
             chunk = self.images(factors[start:start + CHUNK]).permute(0, 2, 3, 1).cpu().numpy()
             for name, pixels in zip(names[start:start + CHUNK], chunk):
                 Image.fromarray(pixels).save(pictures / name, quality=quality)
-        rows = [" ".join([name, *(f"{held:2d}" for held in row)]) for name, row in zip(names, self.attributes(factors).tolist())]
-        attributes.write_text("\n".join([str(n), " ".join(ATTRIBUTES), *rows]) + "\n", encoding="utf-8")
-        return pictures
+        rows = [[name, *(f"{held:2d}" for held in row)] for name, row in zip(names, self.attributes(factors).tolist())]
+        lines = [str(n), " ".join(ATTRIBUTES), *(" ".join(row) for row in rows)]
+        write_whole(attributes, lambda file: file.write(("\n".join(lines) + "\n").encode()))

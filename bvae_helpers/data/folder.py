@@ -8,9 +8,10 @@ import os
 import pathlib
 import stat
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -18,13 +19,17 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from .cache import Cache, Chunk, cache_folder
-from .decoding import SUFFIXES, decode, largest_value, resize
+from .decoding import SUFFIXES, decode, largest_value, one_large, resize
 from .files import cpus, printable
 
 __all__ = ["Found", "ImageFolder", "find_images", "has_pictures", "load_folder", "scan"]
 
+UNREAD = {".heic", ".heif", ".jxl", ".psd", ".xcf", ".svg", ".eps", ".ps", ".ai", ".pdf", ".ico", ".icns", ".dib",
+          ".dds", ".qoi", ".sgi", ".exr", ".hdr", ".pfm", ".dcm", ".fits", ".nii", ".cr2", ".cr3", ".nef", ".dng"}
 MAX_BYTES = 1 << 28               # of one picture file
+LARGE_BYTES = 1 << 25             # larger files are read one at a time, to spare memory
 CHUNK_BYTES = 1 << 22             # of images that one core decodes together; before they are resized, 32 times as many
+DARK = 16                         # of 255: a folder without a brighter pixel gets a warning
 SAMPLE = 64                       # pictures that are looked at for values of more than 8 bits
 VERSION = 2                       # of the decoding: a change of this number makes every cache be built again
 
@@ -41,18 +46,35 @@ def scan(path: str | os.PathLike) -> list[Found]:
     """All picture files under ``path``, nested folders and links included, in a stable order.
 
     Hidden files and folders (a leading dot) are left out. A folder that several links lead to counts once, so loops
-    end. Warns of folders that cannot be read, and of pictures in formats that are not. Raises FileNotFoundError for a
-    missing folder or one without pictures, NotADirectoryError for a file.
+    end. Warns of folders that cannot be read, and of pictures in formats that are not read. Raises FileNotFoundError
+    for a missing folder or one without pictures, NotADirectoryError for a file.
     """
     root = pathlib.Path(path).expanduser()
-    if root.is_file():
-        raise NotADirectoryError(f"{str(root)!r} is a file: data_path must be a folder of pictures")
     if not root.is_dir():
-        raise FileNotFoundError(f"no folder at {str(root)!r}: set data_path to a folder of pictures, or to 'sprites'")
-    found = [file for file in _walk(root) if _is_picture(file)]
+        raise _no_folder(root, str(path))
+    files = list(_walk(root))
+    found = [file for file in files if _is_picture(file)]
+    unread = Counter(suffix for file in files if (suffix := _suffix(file)) in UNREAD)
+    left_out = f"{', '.join(f'{suffix} ({n})' for suffix, n in sorted(unread.items()))}: save them as JPEG or PNG"
     if not found:
-        raise FileNotFoundError(f"no pictures ({', '.join(sorted(SUFFIXES))}) under {str(root)!r}")
+        hint = f"; there are files in formats that are not read, {left_out}" if unread else ""
+        raise FileNotFoundError(f"no pictures ({', '.join(sorted(SUFFIXES))}) under {str(root)!r}{hint}")
+    if unread:
+        warnings.warn(f"pictures in formats that are not read are left out, {left_out}", stacklevel=3)
     return sorted(found, key=lambda file: file.name.split(os.sep))
+
+
+def _no_folder(root: pathlib.Path, given: str) -> OSError:
+    """The error for a path that is no folder, with what to do instead."""
+    if root.is_file() and root.suffix.lower() in SUFFIXES:
+        return NotADirectoryError(f"{str(root)!r} is one picture: set data_path to the folder it is in")
+    if root.exists():
+        return NotADirectoryError(f"{str(root)!r} is a file: data_path must be a folder of pictures, or a zip of one")
+    if "://" in given:
+        return FileNotFoundError(f"{given!r} is a web address: download it, and set data_path to the folder")
+    if set("*?[") & set(given):
+        return FileNotFoundError(f"no folder at {given!r}: patterns are not expanded, set data_path to the folder")
+    return FileNotFoundError(f"no folder at {str(root)!r}: set data_path to a folder of pictures, or to 'sprites'")
 
 
 def has_pictures(path: str | os.PathLike) -> bool:
@@ -62,7 +84,12 @@ def has_pictures(path: str | os.PathLike) -> bool:
 
 def _is_picture(file: Found) -> bool:
     """Whether a file has the suffix of a format that is read."""
-    return os.path.splitext(file.name)[1].lower() in SUFFIXES
+    return _suffix(file) in SUFFIXES
+
+
+def _suffix(file: Found) -> str:
+    """The suffix of a file's name in lower case, with its dot."""
+    return os.path.splitext(file.name)[1].lower()
 
 
 def _walk(root: pathlib.Path) -> Iterator[Found]:
@@ -145,7 +172,7 @@ class ImageFolder(Dataset):
     CelebA); 0 squeezes the whole picture. ``num_images``: read only the first N files. ``cache``: the folder of the
     cache (default: ``cache_folder()``); False decodes into memory and keeps nothing. ``budget``: bytes of memory that
     the images may take; more stay on disk, mapped. ``rebuild``: decode again even if the cache fits. If the cache
-    cannot be written, a warning says so, and the images stay in memory. ``white``: the value shown as white in
+    cannot be written, a warning gives the reason, and the images stay in memory. ``white``: the value shown as white in
     pictures of more than 8 bits; None takes the most that 8, 10, 12, 14 or 16 bits hold, as the values of the pictures
     need, and warns if that is less than 16.
 
@@ -165,7 +192,7 @@ class ImageFolder(Dataset):
             raise ValueError(f"white must be from 1 to {(1 << 24) - 1:,}, got {white}")
         self.path = pathlib.Path(path).expanduser()
         self.settings = {"img_size": img_size, "in_channels": in_channels, "crop": crop, "white": white}
-        self.files, self.progress = scan(self.path)[:num_images], progress
+        self.files, self.progress = scan(path)[:num_images], progress
         if cache is False:
             self.pixels, self.bad = self._in_memory(budget)
         else:
@@ -212,16 +239,23 @@ class ImageFolder(Dataset):
         name = f"{self.path.resolve().name[:40]}-{hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]}"
         digest = hashlib.sha256(json.dumps(self.files).encode()).hexdigest()
         cache = Cache(pathlib.Path(folder).expanduser(), name, digest, len(self.files), self._image_shape())
-        kept = None if rebuild else cache.load(budget)
+        kept = None if rebuild else self._load(cache, budget)
         if kept is None:
             with cache.lock():
-                kept = None if rebuild else cache.load(budget)          # another process may have built it meanwhile
+                kept = None if rebuild else self._load(cache, budget)     # another process may have built it meanwhile
                 if kept is None:
                     cache.build(self._decoded)
-                    kept = cache.load(budget)
+                    kept = self._load(cache, budget)
         if kept is None:
             raise OSError(f"the cache {str(cache.pixels)!r} cannot be read back: is the disk in order?")
         return kept
+
+    def _load(self, cache: Cache, budget: float) -> tuple[torch.Tensor, dict[str, str]] | None:
+        """Pixels and failures from a cache; None if there is none, or its failures are not files of this folder."""
+        kept = cache.load(budget)
+        if kept is not None and kept[1].keys() <= {file.name for file in self.files}:
+            return kept
+        return None
 
     def _in_memory(self, budget: float) -> tuple[torch.Tensor, dict[str, str]]:
         """Pixels and failures, decoded into memory."""
@@ -238,18 +272,29 @@ class ImageFolder(Dataset):
     def _decoded(self, start: int = 0, bad: dict[str, str] | None = None) -> Iterator[Chunk]:
         """Decode the files from number ``start``, chunk by chunk; ``bad`` holds the failures before it.
 
-        Raises ValueError once more than half of all files have failed.
+        Raises ValueError once more than half of all files have failed. Warns if all pictures are almost black.
         """
-        bad, left, size = dict(bad or {}), self.files[start:], self.settings["img_size"]
+        bad, brightest = dict(bad or {}), 0
+        for count, images, failed in self._chunks(start):
+            bad.update(failed)
+            if len(bad) * 2 > len(self.files):
+                raise ValueError(_failures(bad, len(self.files)))
+            if len(images):
+                brightest = max(brightest, int(images.max()))
+            yield count, images, failed
+        if start == 0 and brightest < DARK:
+            warnings.warn(f"all pictures are almost black: their largest value is {brightest} of 255. If the values "
+                          "are classes, such as 0 and 1 of a mask, save them spread over 0 to 255", stacklevel=2)
+
+    def _chunks(self, start: int) -> Iterator[Chunk]:
+        """The files from number ``start``, decoded on all CPUs, with a progress bar if they are many."""
+        left, size = self.files[start:], self.settings["img_size"]
         step = max(1, min(64, CHUNK_BYTES // (3 * size * size)))
         chunks = [left[i:i + step] for i in range(0, len(left), step)]
-        quiet = not self.progress or len(left) < 1000
         work = functools.partial(self._decode_chunk, white=self._white())
+        quiet = not self.progress or len(left) < 1000
         with tqdm(desc="decoding", total=len(self.files), initial=start, unit="pictures", disable=quiet) as bar:
             for chunk, (images, failed) in zip(chunks, in_order(work, chunks)):
-                bad.update(failed)
-                if len(bad) * 2 > len(self.files):
-                    raise ValueError(_failures(bad, len(self.files)))
                 yield len(chunk), images, failed
                 bar.update(len(chunk))
 
@@ -277,7 +322,8 @@ class ImageFolder(Dataset):
         images, failed, settings = [], {}, {**self.settings, "white": white}
         for found in chunk:
             try:
-                images.append(decode(_read(self.path, found), **settings))
+                with one_large if found.size > LARGE_BYTES else nullcontext():
+                    images.append(decode(_read(self.path, found), **settings))
             except (ValueError, OSError) as error:
                 failed[found.name] = getattr(error, "strerror", None) or str(error)
         if not images:

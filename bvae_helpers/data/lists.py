@@ -22,13 +22,10 @@ def read_list(file: pathlib.Path) -> tuple[tuple[str, ...], dict[str, list[int]]
     names and values always belong together.
     """
     lines = _text(file).splitlines()
-    first = next((n for n, line in enumerate(lines) if any(_is_picture(word) for word in _words(line))), None)
-    if first is None:
-        raise ValueError(f"{str(file)!r} names no picture: its first column must hold names such as 000001.jpg")
-    separator = next((c for c in "\t;," if c in lines[first]), None)
+    separator = _separator(lines)
     table = _split(file, lines, separator)
-    pictures = next(n for n, cell in enumerate(table[first]) if _is_picture(cell))
-    above = [row for row in table[:first] if len(row) > 1]
+    first, pictures = _first_picture(file, table)
+    above = [row for row in table[:first] if any(row) and not (len(row) == 1 and row[0].isdigit())]
     names = _column_names(file, above[-1], table[first], pictures, separator) if above else ()
     width, rows = len(names) or len(table[first]) - pictures - 1, {}
     for n, row in enumerate(table[first:], first + 1):
@@ -62,11 +59,12 @@ def _text(file: pathlib.Path) -> str:
     return text
 
 
-def _words(line: str) -> list[str]:
-    """A line cut at everything that may separate columns."""
-    for separator in "\t;,\"":
-        line = line.replace(separator, " ")
-    return line.split()
+def _separator(lines: list[str]) -> str | None:
+    """What separates the columns in the first line with a picture's name: tab, semicolon, comma; None for spaces."""
+    for line in lines:
+        if any(suffix in line.lower() for suffix in SUFFIXES):
+            return next((separator for separator in "\t;," if separator in line), None)
+    return None
 
 
 def _split(file: pathlib.Path, lines: list[str], separator: str | None) -> list[list[str]]:
@@ -77,6 +75,15 @@ def _split(file: pathlib.Path, lines: list[str], separator: str | None) -> list[
         return [[cell.strip() for row in csv.reader([line], delimiter=separator) for cell in row] for line in lines]
     except csv.Error as error:
         raise ValueError(f"{str(file)!r} is damaged: {error}") from error
+
+
+def _first_picture(file: pathlib.Path, table: list[list[str]]) -> tuple[int, int]:
+    """(row, column) of the first picture's name in a table; raise ValueError if there is none."""
+    for n, row in enumerate(table):
+        for column, cell in enumerate(row):
+            if _is_picture(cell):
+                return n, column
+    raise ValueError(f"{str(file)!r} names no picture: its first column must hold names such as 000001.jpg")
 
 
 def _is_picture(cell: str) -> bool:
@@ -95,8 +102,9 @@ def _column_names(file: pathlib.Path, header: list[str], row: list[str], picture
     if len(row) < len(header) or any(row[len(header):]):
         raise ValueError(f"{str(file)!r} has {len(header)} columns in its header, but its first picture has {len(row)}:"
                          f" {header} and {row}")
-    if {name.lower() for name in header[:pictures]} - INDEX:
-        raise ValueError(f"the pictures must be the first column of {str(file)!r}, not {header[pictures]!r}")
+    before = [name for name in header[:pictures] if name.lower() not in INDEX]
+    if before:
+        raise ValueError(f"the pictures must be the first column of {str(file)!r}, not {before[0]!r}")
     if not all(names) or len(set(names)) < len(names):
         raise ValueError(f"every column of {str(file)!r} needs a name of its own, got {names}")
     return names

@@ -96,8 +96,8 @@ def _checked(file: zipfile.ZipFile, archive: pathlib.Path) -> list[zipfile.ZipIn
 
 
 def _is_wanted(member: zipfile.ZipInfo) -> bool:
-    """Whether a member is a picture or a list: neither a folder nor a link nor hidden."""
-    if member.is_dir() or stat.S_ISLNK(member.external_attr >> 16) or _suffix(member) not in SUFFIXES | LISTS:
+    """Whether a member is a picture or a list, neither a link nor hidden."""
+    if _suffix(member) not in SUFFIXES | LISTS or stat.S_ISLNK(member.external_attr >> 16):
         return False
     return not any(part == "__MACOSX" or (part.startswith(".") and part != "..") for part in _parts(member))
 

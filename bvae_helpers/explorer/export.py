@@ -22,7 +22,7 @@ from ..data.files import write_whole
 from ..model import unwrap
 from ..plots import latent_labels
 
-__all__ = ["export", "network"]
+__all__ = ["PAGE", "describe", "export", "fill", "network"]
 
 PAGE = pathlib.Path(__file__).parent / "page"
 LARGEST_DIFFERENCE = 1e-4       # of a pixel, 0 to 1, between weights of 16 and of 32 bits; a grey level is 4e-3
@@ -48,6 +48,16 @@ def export(models: nn.Module | dict[str, nn.Module], images: Any, data: Any = No
 
     Raises ValueError for images that are neither grey nor RGB, or a decoder with a layer that the page does not know.
     """
+    content = describe(models, images, data, factors, choices)
+    scripts = [PAGE / "decoder.js", PAGE / "page.js"]
+    page = fill(PAGE / "page.html", [PAGE / "page.css"], scripts, {**content, "title": title}).encode("utf-8")
+    write_whole(path, lambda file: file.write(page))
+    return pathlib.Path(path)
+
+
+def describe(models: nn.Module | dict[str, nn.Module], images: Any, data: Any = None,
+             factors: torch.Tensor | None = None, choices: int = 8) -> dict:
+    """What the page shows, as ``page/page.js`` reads it; the arguments and errors are those of ``export``."""
     images = as_images(images)
     if images.shape[0] not in (1, 3):
         raise ValueError(f"the page shows grey or RGB images (N, 1 or 3, S, S), got {len(images)} of "
@@ -58,12 +68,10 @@ def export(models: nn.Module | dict[str, nn.Module], images: Any, data: Any = No
     names = [] if factors is None else getattr(data, "factor_names", [f"factor {k}" for k in range(factors.shape[1])])
     shown = images.take(torch.arange(min(choices, len(images))))
     shown = shown if shown.dtype == torch.uint8 else to_uint8(shown)
-    content = {"title": title, "note": HOW_TO_READ if factors is None else HOW_TO_READ + FACTORS,
-               "shape": list(shown.shape[1:]), "images": _base64(shown.numpy().tobytes()),
-               "models": [_panel(name, model, images, factors, names, choices) for name, model in models.items()]}
-    page = _fill(content).encode("utf-8")
-    write_whole(path, lambda file: file.write(page))
-    return pathlib.Path(path)
+    return {"note": HOW_TO_READ if factors is None else HOW_TO_READ + FACTORS,
+            "shape": list(images.shape), "images": _base64(shown.numpy().tobytes()),
+            "kernel": _base64((PAGE / "kernel.wasm").read_bytes()),
+            "models": [_panel(name, model, images, factors, names, choices) for name, model in models.items()]}
 
 
 def network(module: nn.Module, inputs: torch.Tensor) -> dict:
@@ -183,18 +191,18 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _fill(content: dict) -> str:
-    """page.html with everything in it. Its security policy lets the browser run this script and load nothing."""
-    files = ("page.html", "page.css", "decoder.js", "page.js")
-    read = {name: (PAGE / name).read_text(encoding="utf-8") for name in files}
-    kernel = _base64((PAGE / "kernel.wasm").read_bytes())
-    parts = {"style": read["page.css"], "script": read["decoder.js"] + read["page.js"],
-             "data": _as_text({**content, "kernel": kernel})}
+def fill(template: pathlib.Path, styles: list[pathlib.Path], scripts: list[pathlib.Path], content: dict) -> str:
+    """A page with its styles, scripts and content in it. Its security policy lets the browser run these and load nothing."""
+    parts = {"style": _joined(styles), "script": _joined(scripts), "data": _as_text(content)}
     hashes = {name: "'sha256-" + _base64(hashlib.sha256(parts[name].encode("utf-8")).digest()) + "'"
               for name in ("script", "style")}
     parts["policy"] = (f"default-src 'none'; script-src {hashes['script']} 'wasm-unsafe-eval'; "
                        f"style-src {hashes['style']}; base-uri 'none'; form-action 'none'")
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], read["page.html"])
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template.read_text(encoding="utf-8"))
+
+
+def _joined(paths: list[pathlib.Path]) -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths)
 
 
 def _as_text(content: dict) -> str:

@@ -43,7 +43,8 @@ def check_arrays(codes: ArrayLike, factors: ArrayLike, samples: int = 2, bins: i
 
 def check_split(codes_train: ArrayLike, factors_train: ArrayLike, codes_test: ArrayLike, factors_test: ArrayLike
                 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Check the four arrays of a score that is trained on some samples and tested on others; ValueError as ``check_arrays``.
+    """Check the four arrays of a score that is trained on some samples and tested on others; ValueError as
+    ``check_arrays``.
 
     A factor may have a single value among the test samples, but not among the training samples.
     """

@@ -29,8 +29,8 @@ MODEL, ACTIVE = "model", "active latents"      # columns of an Evaluation: all l
 class Evaluation:
     """Scores of a model and the seconds they took: name -> list, one entry per evaluation seed.
 
-    ``active``: the scores of the active latents alone; ``baselines``: the scores of other codes, column -> name -> list.
-    Printed, a table: mean ± half the range over the seeds.
+    ``active``: the scores of the active latents alone; ``baselines``: the scores of other codes, column -> name ->
+    list. Printed, a table: mean ± half the range over the seeds.
     """
 
     scores: dict
@@ -88,16 +88,16 @@ def evaluate(model: Any, data: Any, seeds: Sequence[int] = (0, 1, 2), train: int
              verbose: bool = True, against: Sequence[str] = BASELINES, active: bool = True) -> Evaluation:
     """Compute every score of ``model`` on ``data`` with known factors, for each evaluation seed, beside baselines.
 
-    ``model``: anything with an ``encoder(x)`` -> (mu, logvar) and a ``latent_dim``. Each seed draws ``train`` + ``test``
-    new images. The BetaVAE and FactorVAE scores draw their groups from the first of these (``Bank``), where the papers
-    encode 1.9 and 1 million images; ``beta_vae_score(model, data)`` does as the papers.
-    Measured on the shipped ``btcvae``, three seeds, 1,000 / 500 groups: .894 ± .021 and .740 ± .035 from a bank, .889 ± .003
-    and .735 ± .003 from fresh images; with all 10,000 / 5,000 groups .882 and .735 (``benchmarks/metrics.py --fresh``).
+    ``model``: anything with an ``encoder(x)`` -> (mu, logvar) and a ``latent_dim``. Each seed draws ``train`` +
+    ``test`` new images. The BetaVAE and FactorVAE scores draw their groups from the first of these (``Bank``), where
+    the papers encode 1.9 and 1 million images; ``beta_vae_score(model, data)`` does as the papers. Measured on the
+    shipped ``btcvae``, three seeds, 1,000 / 500 groups: .894 ± .021 and .740 ± .035 from a bank, .889 ± .003 and .735 ±
+    .003 from fresh images; with all 10,000 / 5,000 groups .882 and .735 (``benchmarks/metrics.py --fresh``).
 
-    ``active``: also score the active latents alone (if some are collapsed), since modularity, DCI, Gaussian TC and others
-    depend on collapsed latents. ``dci=False`` leaves out the slowest score, ``against=()`` the baselines; each column costs
-    as much time as the model's. An encoder that is not a torch module has no "untrained encoder".
-    Prints the table unless ``verbose=False``. Raises ValueError for an unknown baseline, or if a score cannot be computed.
+    ``active``: also score the active latents alone (if some are collapsed), since modularity, DCI, Gaussian TC and
+    others depend on collapsed latents. ``dci=False`` leaves out the slowest score, ``against=()`` the baselines; each
+    column costs as much time as the model's. An encoder that is not a torch module has no "untrained encoder". Prints
+    the table unless ``verbose=False``. Raises ValueError for an unknown baseline, or if a score cannot be computed.
     """
     unknown = sorted(set(against) - set(BASELINES))
     if unknown:
@@ -167,9 +167,9 @@ def main_scores(mu: torch.Tensor, logvar: torch.Tensor, factors: torch.Tensor, s
     """The scores by which runs are compared, with and without collapsed latents: a dict of plain numbers.
 
     mu, logvar (N, D), factors (N, K), N of 100 or more. ``active_latents`` is their number; ``mig``, ``factor_vae`` and
-    ``dci_disentanglement`` are of all latents, the same names with ``_active`` of the active ones alone. DCI is trained on
-    the first 1,000 samples (two thirds, if fewer) and tested on half as many: seconds instead of a minute; FactorVAE's
-    groups are drawn from all. ``dci=False`` leaves out the slowest score.
+    ``dci_disentanglement`` are of all latents, the same names with ``_active`` of the active ones alone. DCI is trained
+    on the first 1,000 samples (two thirds, if fewer) and tested on half as many: seconds instead of a minute;
+    FactorVAE's groups are drawn from all. ``dci=False`` leaves out the slowest score.
     """
     active = latents.active(mu, logvar)
     scores = {"active_latents": int(active.sum()), **_main_scores_of(mu, factors, seed, dci)}
@@ -192,8 +192,8 @@ def baseline(name: str, model: Any, images: torch.Tensor, factors: torch.Tensor,
     """Codes of the same images for which nothing was learned, (N, D): ``name`` is one of BASELINES.
 
     The first components of the pixels' PCA, as many as the model has latents; an encoder like the model's with random
-    weights; a random projection of the pixels; the standardised factors; the same, rotated: equal information, but no axis
-    is a factor, and under a Gaussian prior as likely as before (Locatello et al. 2019, theorem 1).
+    weights; a random projection of the pixels; the standardised factors; the same, rotated: equal information, but no
+    axis is a factor, and under a Gaussian prior as likely as before (Locatello et al. 2019, theorem 1).
     """
     rng = np.random.default_rng(seed)
     if name == UNTRAINED:

@@ -102,9 +102,9 @@ def differences(source: Source, points: int, size: int, generator: torch.Generat
 def beta_vae_score(encode: Any, data: Any = None, seed: int = 0, train: int = 10_000, test: int = 5_000, size: int = 64) -> float:
     """BetaVAE score, 1/K to 1. Higgins et al. 2017, section 3: which factor did a batch of pairs share?
 
-    The accuracy, on new batches, of a logistic regression that predicts the factor from mean |z1 - z2|. Rewards codes in
-    which something stays constant when a factor does; guessing is right once in K. It is too easy: rotated codes and many
-    poor models score 1. Collapsed latents hardly matter: their differences are small.
+    The accuracy, on new batches, of a logistic regression that predicts the factor from mean |z1 - z2|. Rewards codes
+    in which something stays constant when a factor does; guessing is right once in K. It is too easy: rotated codes and
+    many poor models score 1. Collapsed latents hardly matter: their differences are small.
 
     ``encode``: a model, or a function from images to codes (n, D), with ``data`` that draws the images; or
     a ``Bank`` alone. Raises ValueError or TypeError if data or codes do not fit.
@@ -142,11 +142,11 @@ def factor_vae_score(encode: Any, data: Any = None, seed: int = 0, train: int = 
                      samples: int = 10_000, threshold: float = 0.05) -> float:
     """FactorVAE score, 1/K to 1, or 0. Kim & Mnih 2018, section 4: which latent stays constant when a factor does?
 
-    In batches that share a factor, the latent of least variance, in units of its variance over all images, votes for it;
-    the score is the accuracy of the majority vote on new batches. Latents with a standard deviation below ``threshold``
-    do not vote; 0 if no latent votes. So latents that are collapsed in their means are left out, but one whose mean still
-    varies by more than that votes, whatever its KL. Rewards a latent for every factor. It does not see what else a latent
-    carries, nor a factor that is spread over several. Arguments as for ``beta_vae_score``.
+    In batches that share a factor, the latent of least variance, in units of its variance over all images, votes for
+    it; the score is the accuracy of the majority vote on new batches. Latents with a standard deviation below
+    ``threshold`` do not vote; 0 if no latent votes. So latents that are collapsed in their means are left out, but one
+    whose mean still varies by more than that votes, whatever its KL. Rewards a latent for every factor. It does not see
+    what else a latent carries, nor a factor that is spread over several. Arguments as for ``beta_vae_score``.
     """
     source, generator = source_of(encode, data), torch.Generator().manual_seed(seed)
     parts = [source.codes(source.draw(min(1000, samples), generator)) for _ in range(-(-samples // 1000))]

@@ -83,12 +83,12 @@ def modularity(codes: ArrayLike, factors: ArrayLike, bins: int = 20) -> float:
 def irs(codes: ArrayLike, factors: ArrayLike, quantile: float = 0.99, bins: int = 20) -> float:
     """Interventional robustness score, 0 to 1. Suter et al. 2019, section 4: what does not move a latent?
 
-    For each factor, samples are grouped by its value (in 20 bins, as the reference does). A latent is robust
-    if it hardly varies within the groups, whatever else changes: 1 - (99th percentile of its deviation within a group,
-    mean over groups) / (its largest deviation overall). Best factor for each latent, mean over latents weighted by their
+    For each factor, samples are grouped by its value (in 20 bins, as the reference does). A latent is robust if it
+    hardly varies within the groups, whatever else changes: 1 - (99th percentile of its deviation within a group, mean
+    over groups) / (its largest deviation overall). Best factor for each latent, mean over latents weighted by their
     largest deviation; 0 if all are constant. Rewards latents that one factor alone moves; duplicates change nothing.
-    Outliers spoil it: one large deviation in the denominator makes everything else look robust. Collapsed latents
-    weigh little, since their deviations are small.
+    Outliers spoil it: one large deviation in the denominator makes everything else look robust. Collapsed latents weigh
+    little, since their deviations are small.
     """
     codes, factors = check_arrays(codes, factors)
     codes = codes[:, codes.var(0) > 0]

@@ -13,17 +13,18 @@ ACTIVE = 1 / 20       # of the widest latent's range; a latent of less range cou
 
 
 def infomec(codes: ArrayLike, factors: ArrayLike, seed: int = 0) -> dict[str, float]:
-    """InfoModularity, InfoCompactness, InfoExplicitness, each 0 to 1: a dict, ``modularity``, ``compactness``, ``explicitness``.
+    """InfoModularity, InfoCompactness, InfoExplicitness, each 0 to 1: a dict, ``modularity``, ``compactness``,
+    ``explicitness``.
 
     Hsu et al. 2023, "Disentanglement via Latent Quantization", section 3, as in their code. From the mutual information
-    of every latent and factor, by 10 nearest neighbours (Ross 2014), in units of the factor's entropy. Modularity: which
-    share of a latent's information is about its best factor; compactness: which share of the information about a factor is
-    in its best latent; both rescaled so that an even spread is 0. Explicitness: by what share a logistic
-    regression on all latents (no penalty, classes balanced, 100 steps, on its own samples) beats guessing.
-    Rewards codes like the factors themselves; no bins, so fine codes count. Duplicated codes keep modularity and
-    explicitness and lose compactness. Latents that carry nearly nothing spoil it: their ratios are those of noise.
-    Latents whose range is below a twentieth of the widest are left out, so collapsed ones are; without any other, and for
-    codes that carry nothing, all three are 0.
+    of every latent and factor, by 10 nearest neighbours (Ross 2014), in units of the factor's entropy. Modularity:
+    which share of a latent's information is about its best factor; compactness: which share of the information about a
+    factor is in its best latent; both rescaled so that an even spread is 0. Explicitness: by what share a logistic
+    regression on all latents (no penalty, classes balanced, 100 steps, on its own samples) beats guessing. Rewards
+    codes like the factors themselves; no bins, so fine codes count. Duplicated codes keep modularity and explicitness
+    and lose compactness. Latents that carry nearly nothing spoil it: their ratios are those of noise. Latents whose
+    range is below a twentieth of the widest are left out, so collapsed ones are; without any other, and for codes that
+    carry nothing, all three are 0.
     """
     codes, factors = check_arrays(codes, factors, samples=NEIGHBOURS + 1)
     width = np.ptp(codes, axis=0)
@@ -64,9 +65,11 @@ def information_on_a_line(z: np.ndarray, v: np.ndarray) -> float:
 
 
 def nearest(x: np.ndarray, first: np.ndarray, size: np.ndarray, k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The interval around each sample that reaches to its ``k``-th neighbour of the same class: its two ends, (N,) each.
+    """The interval around each sample that reaches to its ``k``-th neighbour of the same class: its two ends, (N,)
+    each.
 
-    ``x`` (N,): samples, class after class, rising within each; ``first``, ``size``: where the class begins, and its size.
+    ``x`` (N,): samples, class after class, rising within each; ``first``, ``size``: where the class begins, and its
+    size.
     """
     place = np.arange(len(x))
     radius, lower, upper = np.full(len(x), np.inf), x, x

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from ..data.threads import one_thread
 from ._checks import check_split, ranks, standardised
 from ._trees import BoostedTrees
 
@@ -26,14 +27,9 @@ def protocol() -> Iterator[None]:
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits      # installed with scikit-learn
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1), warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            yield
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def in_threads(work: Callable, *columns: Iterable) -> list:
@@ -45,9 +41,9 @@ def in_threads(work: Callable, *columns: Iterable) -> list:
 def sap(codes_train: ArrayLike, factors_train: ArrayLike, codes_test: ArrayLike, factors_test: ArrayLike) -> float:
     """Separated attribute predictability, 0 to 1. Kumar et al. 2018, section 3; discrete factors.
 
-    How well a linear SVM (C = 0.01, balanced classes) predicts each factor from each single latent; the mean
-    over factors of the gap between the best and the second best latent's test accuracy. Rewards factors that
-    can be predicted from one latent only; duplicated codes score 0. It is low for factors of many values: no line cuts a
+    How well a linear SVM (C = 0.01, balanced classes) predicts each factor from each single latent; the mean over
+    factors of the gap between the best and the second best latent's test accuracy. Rewards factors that can be
+    predicted from one latent only; duplicated codes score 0. It is low for factors of many values: no line cuts a
     latent into 40 classes, so even a perfect code of the sprites stays near 0.24. Of a single latent, the second best
     is a constant; collapsed latents play that part, so they hardly change the score.
 
@@ -72,9 +68,9 @@ def explicitness(codes_train: ArrayLike, factors_train: ArrayLike, codes_test: A
     """Explicitness, 0.5 to 1. Ridgeway & Mozer 2018, section 3: does a linear rule predict the factors?
 
     The area under the ROC curve of a logistic regression on all latents, standardised, one class against the rest, mean
-    over classes and factors, on the test samples. Rewards codes from which every factor can be read linearly. It does not
-    ask where: rotated and duplicated codes score the same. Classes that are missing from the test samples are left out.
-    Raises ValueError if a factor has a single value among the test samples.
+    over classes and factors, on the test samples. Rewards codes from which every factor can be read linearly. It does
+    not ask where: rotated and duplicated codes score the same. Classes that are missing from the test samples are left
+    out. Raises ValueError if a factor has a single value among the test samples.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -118,12 +114,13 @@ def dci(codes_train: ArrayLike, factors_train: ArrayLike, codes_test: ArrayLike,
     Informativeness: test accuracy, mean over factors. Duplicated codes keep their disentanglement and
     lose completeness.
 
-    Trees fit noise, which makes the score depend on the number of samples: a factor of many values that is hard to predict
-    spreads its importance over collapsed latents too. Each of these then serves that one factor, which raises
+    Trees fit noise, which makes the score depend on the number of samples: a factor of many values that is hard to
+    predict spreads its importance over collapsed latents too. Each of these then serves that one factor, which raises
     disentanglement: score ``active_codes`` too.
 
     The trees are those of scikit-learn's GradientBoostingClassifier, found faster (``_trees``): on the reference's
-    arrays D and C differ by less than 0.005. They need no random numbers: ``seed`` is accepted because every score takes one.
+    arrays D and C differ by less than 0.005. They need no random numbers: ``seed`` is accepted because every score
+    takes one.
     """
     train, y_train, test, y_test = check_split(codes_train, factors_train, codes_test, factors_test)
     matrix, trees = importances(train, y_train)

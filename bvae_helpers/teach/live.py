@@ -1,6 +1,7 @@
 """Watch a training in a notebook: ``fit(…, watch=live.Training(images))`` shows one figure that changes in place."""
 
 import io
+import math
 import time
 from typing import Any
 
@@ -20,7 +21,7 @@ from .front_end import attended
 
 __all__ = ["Training"]
 
-SHARE = 0.05            # of the training's time, at most, for drawing
+SHARE = 0.04            # of the training's time for drawing; with the first and the last frame it stays below 5 %
 PAUSE = 0.5             # seconds between two frames, at least
 WIDTH, HEIGHT, DPI = 11.6, 5.6, 100
 
@@ -31,45 +32,74 @@ class Training:
     Above: steps, images per second and the time left. On the left: loss, reconstruction and KL in nats per image
     (training by step, validation by epoch) and the mean KL of each latent. On the right: originals, reconstructions and
     traversals of the latents with the largest KL. A frame is drawn at ``log_every`` steps, at most twice a second and
-    so rarely that drawing takes 5 % of the time; the last one stays. Outside a notebook, in the *tiny* profile and
-    under pytest nothing is drawn. One ``Training`` may watch several runs of a cell, one after another, in one place.
+    so rarely that drawing takes less than 5 % of the time; the last one stays. Outside a notebook, in the *tiny* profile
+    and under pytest nothing is drawn.
 
-    ``images``: what ``data.as_images`` takes; the first 64 are used. ``rows``: number of traversed latents.
-    ``title``: words above the figure, such as the model's name.
+    ``images``: what ``data.as_images`` takes; the first 64 are used. ``title``: words above the figure; it may be
+    changed for each run. ``runs``: the number of calls of ``fit`` that it watches, one after another, in one place: the
+    bar is that of all of them. ``rows``: the number of traversed latents.
     """
 
-    def __init__(self, images: Any, rows: int = 4, title: str = ""):
+    def __init__(self, images: Any, title: str = "", runs: int = 1, rows: int = 4):
         source = as_images(images)
         self.images = source.take(torch.arange(min(64, len(source))))
-        self.rows, self.title = rows, title
+        self.title, self.runs, self.rows = title, runs, rows
         self._frame: _Frame | None = None
         self._display: Any = None               # IPython's handle of the place in the notebook
         self._cell: int | None = None           # the number of the cell that the handle belongs to
-        self._run: Run | None = None
-        self._cost, self._drawn_at = 0.0, 0.0   # seconds for the latest frame, and when it was done
+        self._run: Run | None = None            # the run that is watched now,
+        self._number, self._first = 0, 0        # its number, from 1, and the step at which it began or was resumed
+        self._begun = 0.0                       # when the first run began
+        self._cost, self._drawn_at = 0.0, -math.inf     # seconds for the latest frame, and when it was done
 
     def __call__(self, run: Run) -> None:
         """Draw a frame, if one is due. Called by ``fit``."""
-        if not attended() or not run.history.steps:
-            return
-        begun = time.monotonic()
-        due = begun - self._drawn_at >= max(PAUSE, self._cost / SHARE)
-        if run is self._run and run.event != "end" and not due:
-            return
+        if not attended() or not run.history.steps or (run.event == "epoch" and run.complete):
+            return                              # after the last epoch the event "end" follows at once
         if run is not self._run:
-            self._frame, self._run = _Frame(run, self.images, self.rows), run
-        self._show(self._frame.draw(run, self.title), self._words(run))
+            self._begin(run)
+        now = time.monotonic()
+        due = now - self._drawn_at >= max(PAUSE, self._cost / SHARE)
+        last = run.event == "end" and self._number >= self.runs
+        if not (due or last):
+            return
+        if self._frame is None:
+            self._frame = _Frame(run, self.images, self.rows)
+        share, words = self._progress(run)
+        self._show(self._frame.draw(run, share, words), self._words(run))
         self._drawn_at = time.monotonic()
-        self._cost = self._drawn_at - begun
+        self._cost = self._drawn_at - now
+
+    def _begin(self, run: Run) -> None:
+        """Turn to another run."""
+        if self._number in (0, self.runs):
+            self._number, self._begun = 0, time.monotonic()
+        self._run, self._frame, self._number = run, None, self._number + 1
+        self._first = max(0, run.step - run.config.log_every)
+
+    def _progress(self, run: Run) -> tuple[float, str]:
+        """The share of all runs that is done, and a line about it: title, run, steps, speed and the time left."""
+        share = (run.step - self._first) / max(run.total_steps - self._first, 1)
+        share = (self._number - 1 + share) / self.runs
+        elapsed = time.monotonic() - self._begun
+        parts = [self.title] if self.title else []
+        if self.runs > 1:
+            parts.append(f"run {self._number} of {self.runs}")
+        parts.append(f"step {run.step:,} of {run.total_steps:,}")
+        if run.complete and self._number == self.runs:
+            parts.append(f"done in {_duration(elapsed)}")
+        else:
+            parts += [f"{run.images_per_second:,.0f} images/s", f"{_duration(elapsed * (1 - share) / share)} left"]
+        return share, "  ·  ".join(parts)
 
     def _words(self, run: Run) -> str:
         """The frame's alt text."""
         last = run.history.steps
         loss, reconstruction, kl = (last[name][-1] for name in ("loss", "reconstruction", "kl"))
         return (f"the training {self.title or 'of the model'} after {run.step:,} of {run.total_steps:,} steps: curves "
-                f"of loss ({loss:.1f} nats per image), reconstruction ({reconstruction:.1f}) and KL ({kl:.1f}), bars of "
-                "the KL of each latent, and rows of originals, reconstructions and traversals of the latents with the "
-                "largest KL")
+                f"of loss ({loss:.1f} nats per image), reconstruction ({reconstruction:.1f}) and KL ({kl:.1f}), bars "
+                "of the KL of each latent, and rows of originals, reconstructions and traversals of the latents with "
+                "the largest KL")
 
     def _show(self, png: bytes, alt: str) -> None:
         """Put the frame where the last one stands, or in a new place if the notebook is at another cell."""
@@ -110,10 +140,10 @@ class _Frame:
         self.done = ax.barh(0.5, 0, height=1, color=plots.COLOURS[0])[0]
         self.words = self.figure.text(0.05, 0.96, "", va="bottom", fontsize=12)
 
-    def draw(self, run: Run, title: str) -> bytes:
-        """The figure of this moment, as a PNG of fixed size."""
-        self.words.set_text(_progress(run, title))
-        self.done.set_width(run.step / max(run.total_steps, 1))
+    def draw(self, run: Run, share: float, words: str) -> bytes:
+        """The figure of this moment, as a PNG of fixed size: ``share`` of the bar is full, ``words`` stand over it."""
+        self.words.set_text(words)
+        self.done.set_width(share)
         self.losses.draw(run.history)
         self.kl.draw(run.history)
         self.bars.draw(run.history.steps["kl_per_latent"][-1])
@@ -188,19 +218,6 @@ class _Bars:
             bar.set_color(plots.COLOURS[0] if nats[d] > latents.ACTIVE_NATS else "0.75")
         self.ax.set_xlim(0, 1.05 * max(nats) or 1.0)
         self.ax.set_yticks(range(len(order)), [f"z{d}" for d in order])
-
-
-def _progress(run: Run, title: str) -> str:
-    """Title, steps, speed and the time left, in one line."""
-    speed = run.images_per_second
-    parts = [title] if title else []
-    parts.append(f"step {run.step:,} of {run.total_steps:,}")
-    if run.complete:
-        parts.append(f"done in {_duration(run.seconds)}")
-    elif speed > 0:
-        left = (run.total_steps - run.step) * run.config.batch_size / speed
-        parts += [f"{speed:,.0f} images/s", f"{_duration(left)} left"]
-    return "  ·  ".join(parts)
 
 
 def _duration(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """Training: one readable loop, the state of a run, several processes, sweeps (``training.sweep``)."""
 
 from .history import History
-from .loop import fit, train_step, validate
+from .loop import fit, validate
 from .run import Run
+from .step import train_step
 from .waking import wake

@@ -12,7 +12,7 @@ from ..data.batches import to_uint8
 from ..latents import encode, rank_latents, reconstruct, traversals
 from ..model import BetaVAE
 
-__all__ = ["History", "TensorBoard", "pair_of", "picture_due", "run_folder", "same_folder"]
+__all__ = ["History", "TensorBoard", "TermTable", "pair_of", "picture_due", "run_folder", "same_folder"]
 
 
 @dataclass
@@ -59,6 +59,56 @@ def picture_due(step: int) -> bool:
     """Whether to keep a picture at this step: often early on, then ever more rarely (steps 10, 30, 100, 300, 1000 …)."""
     power = 10 ** int(math.log10(step)) if step >= 10 else 10
     return step in (power, 3 * power)
+
+
+class TermTable:
+    """The terms of a loss, one row per batch, kept on the device until they are read: writing never waits for the device.
+
+    ``rows``: how many batches fit. Tensors stay in place, so that a CUDA graph can record ``write``.
+    """
+
+    def __init__(self, rows: int, device: torch.device):
+        self.rows, self.count = rows, 0
+        self.row = torch.zeros(1, dtype=torch.long, device=device)       # the row to write to
+        self.shapes: dict[str, torch.Size] = {}
+        self.values: torch.Tensor | None = None                          # (rows, numbers per row)
+
+    def begin_row(self):
+        """Count a new row, which the next ``write`` fills."""
+        self.row.fill_(self.count)
+        self.count += 1
+
+    def write(self, terms: dict[str, torch.Tensor]):
+        """Copy the terms of a batch to the current row."""
+        numbers = torch.cat([value.detach().float().flatten() for value in terms.values()])
+        if self.values is None:
+            self.shapes = {name: value.shape for name, value in terms.items()}
+            self.values = numbers.new_zeros(self.rows, len(numbers))
+        self.values.index_copy_(0, self.row, numbers[None])
+
+    def read(self) -> dict[str, torch.Tensor]:
+        """Name -> the values of all rows, (count, ...), float64 on the CPU. Waits for the device."""
+        if self.count == 0:
+            return {}
+        sizes = [shape.numel() for shape in self.shapes.values()]
+        columns = self.values[:self.count].cpu().double().split(sizes, dim=1)
+        return {name: part.reshape(-1, *shape) for part, (name, shape) in zip(columns, self.shapes.items())}
+
+    def clear(self):
+        """Forget all rows."""
+        self.count = 0
+
+    def state(self) -> list[dict[str, torch.Tensor]]:
+        """The rows as dicts of float32 tensors: what a checkpoint stores."""
+        values = {name: value.float() for name, value in self.read().items()}
+        return [{name: value[n].clone() for name, value in values.items()} for n in range(self.count)]
+
+    def load(self, state: list[dict[str, torch.Tensor]]):
+        """Continue after the rows that ``state()`` returned; room for ``rows`` more is kept."""
+        self.rows += len(state)
+        for terms in state:
+            self.begin_row()
+            self.write({name: value.to(self.row.device) for name, value in terms.items()})
 
 
 class TensorBoard:

@@ -8,19 +8,17 @@ import contextlib
 from collections.abc import Sequence
 
 import torch
-from torch.nn.utils import clip_grad_norm_
 from tqdm.auto import tqdm
 
 from ..config import Config
-from ..data import as_images, to_batch
-from ..losses import beta_at
-from ..model import BetaVAE
+from ..data import as_images
+from ..model import BetaVAE, unwrap
 from . import system
 from .history import History
-from .objective import in_batches, mean_terms
+from .objective import in_batches
 from .run import Run, Watcher
 
-__all__ = ["fit", "train_step", "validate"]
+__all__ = ["fit", "validate"]
 
 
 def fit(model: BetaVAE, data, config: Config | None = None, *, resume: bool = True, progress: bool = True,
@@ -41,6 +39,7 @@ def fit(model: BetaVAE, data, config: Config | None = None, *, resume: bool = Tr
     Raises ValueError for data or settings that do not fit the model or the run to resume, KeyboardInterrupt, after a
     save, for Ctrl-C or SIGTERM, FloatingPointError when the loss is NaN or infinite.
     """
+    model = unwrap(model)
     config = config or Config(in_channels=model.in_channels, img_size=model.img_size, beta=model.beta,
                               latent_dim=model.latent_dim, hidden_dims=model.hidden_dims, network=model.network,
                               patch=model.patch)
@@ -54,7 +53,8 @@ def fit(model: BetaVAE, data, config: Config | None = None, *, resume: bool = Tr
                 interrupted = run.ranks.any(stop.requested)
                 if interrupted or run.step == last_step:
                     return run.stop(interrupted)
-                run.record(train_step(run, run.batch(index), beta_at(run.step, config)))
+                run.train_on(index)
+                run.record()
                 bar.update()
                 if run.step % config.log_every == 0:
                     run.notify("log")
@@ -72,20 +72,6 @@ def fit(model: BetaVAE, data, config: Config | None = None, *, resume: bool = Tr
     return run.history
 
 
-def train_step(run: Run, x: torch.Tensor, beta: float) -> dict[str, torch.Tensor]:
-    """One step of gradient descent on a batch x (B, C, S, S) -> the terms of its loss, in nats per image."""
-    terms = run.objective(x, beta)
-    run.optimizer.zero_grad(set_to_none=True)
-    loss = terms["loss"] + terms.get("discriminator_loss", 0)      # no weight is in both: two losses, two gradients
-    run.scaler.scale(loss).backward()
-    if run.config.grad_clip > 0:
-        run.scaler.unscale_(run.optimizer)
-        clip_grad_norm_(run.model.parameters(), run.config.grad_clip)
-    run.scaler.step(run.optimizer)
-    run.scaler.update()
-    return {name: value.detach() for name, value in terms.items()}
-
-
 @torch.no_grad()
 def validate(run: Run) -> dict[str, float | list[float]]:
     """The terms of the objective, averaged over the validation images; an empty dict without such images.
@@ -95,9 +81,11 @@ def validate(run: Run) -> dict[str, float | list[float]]:
     if not len(run.held_out):
         return {}
     run.model.eval()
-    batches, terms = in_batches(run.held_out, run.config.batch_size), []
+    batches = in_batches(run.positions(run.held_out), run.config.batch_size)
     with system.seeded(run.config.seed, run.device):
         for index in batches:
-            x = to_batch(run.images.take(run.ranks.cut(index)), run.device)
-            terms.append(run.objective(x, beta_at(run.step, run.config)))
-    return mean_terms(terms, [len(index) for index in batches])
+            run.measure(index)
+    weights = torch.tensor([len(index) / len(run.held_out) for index in batches], dtype=torch.float64)
+    means = {name: torch.tensordot(weights, values, dims=1).tolist() for name, values in run.measured.read().items()}
+    run.measured.clear()
+    return means

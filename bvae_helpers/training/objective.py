@@ -8,8 +8,9 @@ from ..losses import Discriminator, capacity_at, objective
 from ..model import BetaVAE
 from . import system
 from .parallel import Ranks
+from .precision import precision
 
-__all__ = ["Objective", "in_batches", "mean_terms"]
+__all__ = ["Objective", "in_batches"]
 
 
 def in_batches(items: torch.Tensor, size: int) -> list[torch.Tensor]:
@@ -21,13 +22,6 @@ def in_batches(items: torch.Tensor, size: int) -> list[torch.Tensor]:
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
-
-
-def mean_terms(terms: list[dict[str, torch.Tensor]], counts: list[int]) -> dict[str, float | list[float]]:
-    """The mean over all images of the terms of several batches, ``counts[i]`` being the number of images in batch i."""
-    weights = torch.tensor(counts, dtype=torch.float64) / sum(counts)
-    stacked = {name: torch.stack([batch[name] for batch in terms]).cpu().double() for name in terms[0]}
-    return {name: torch.tensordot(weights, values, dims=1).tolist() for name, values in stacked.items()}
 
 
 class Objective(nn.Module):
@@ -42,7 +36,7 @@ class Objective(nn.Module):
         super().__init__()
         self.ranks = ranks
         self.model, self.config, self.device_type, self.dataset_size = model, config, device.type, dataset_size
-        self.dtype = system.precision(config.precision, device)
+        self.dtype = precision(config.precision, device)
         self.register_buffer("capacity", torch.tensor(config.capacity_max, device=device), persistent=False)
         self.discriminator = None
         if config.objective == "factorvae":
@@ -57,7 +51,7 @@ class Objective(nn.Module):
         """What the objective needs besides the batch, by name."""
         name = self.config.objective
         if name == "annealed":
-            return {"capacity": self.capacity.clone()}            # a copy, because the records keep it
+            return {"capacity": self.capacity}
         if name == "btcvae_gamma":
             return {"gamma": self.config.gamma}
         if name == "btcvae_stratified":

@@ -5,6 +5,7 @@ import pathlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import cached_property
 
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
@@ -17,8 +18,10 @@ from ..latents import evaluating
 from ..losses import beta_at
 from ..model import BetaVAE
 from . import parallel, system
-from .history import History, TensorBoard, pair_of, picture_due, run_folder, same_folder
+from .history import History, TensorBoard, TermTable, pair_of, picture_due, run_folder, same_folder
 from .objective import Objective
+from .precision import faster_precision, needs_trial
+from .step import Step, can_record, rates_from, train_step
 
 __all__ = ["Run", "Watcher"]
 
@@ -41,21 +44,23 @@ class Run:
         self.model = model.to(self.device, memory_format=torch.channels_last)
         self.own_objective = Objective(model, config, self.device, len(self.train), self.ranks)
         self.discriminator = self.own_objective.discriminator          # FactorVAE's; None otherwise
-        if config.compile:
-            self.own_objective.compile()
         self.objective = self.ranks.wrap(self.own_objective)           # under torchrun: with averaged gradients
         self.optimizer = self.own_objective.optimizer()
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.own_objective.dtype is torch.float16)
+        self.scaler = self._new_scaler()
 
         self.step = 0                            # optimiser steps done
         self.history = History()
-        self.recent: list[dict] = []             # terms of the steps since the last point of the curves
         self.sums: dict = {}                     # term -> its sum over the steps of this epoch
         self.val_loss = self.best = math.inf     # latest and lowest validation loss
         self.steps_per_epoch = self.history.steps_per_epoch = len(self.batches())
         self.total_steps = config.epochs * self.steps_per_epoch
         self.scheduler = self._new_scheduler()
-        self._reach(0)
+
+        self.beta = torch.zeros((), device=self.device)
+        self.rates = [torch.zeros((), device=self.device) for _ in self.optimizer.param_groups if can_record(self)]
+        self.recent = TermTable(min(config.log_every, self.steps_per_epoch), self.device)     # since the last log point
+        self.measured = TermTable(len(self.held_out) // config.batch_size + 1, self.device)   # of one validation
+        self.set_dials()
 
         self.watchers = [watch] if callable(watch) else list(watch or ())
         self.event = ""                          # why the watchers are called: "log", "epoch" or "end"
@@ -69,6 +74,24 @@ class Run:
         if self.config.lr_schedule == "cosine":
             return CosineAnnealingLR(self.optimizer, self.total_steps)
         return ReduceLROnPlateau(self.optimizer, factor=self.config.lr_factor, patience=self.config.lr_patience)
+
+    def _new_scaler(self) -> torch.amp.GradScaler:
+        return torch.amp.GradScaler(self.device.type, enabled=self.own_objective.dtype is torch.float16)
+
+    @property
+    def precision(self) -> str:
+        """The number format of the convolutions: ``float32``, ``bfloat16`` or ``float16``."""
+        return str(self.own_objective.dtype).removeprefix("torch.")
+
+    def use_precision(self, name: str):
+        """Compute in another number format from now on."""
+        self.own_objective.dtype = getattr(torch, name)
+        self.scaler = self._new_scaler()
+
+    def renew_scaler(self):
+        """Replace the gradient scaler by one with the same scale, between two steps."""
+        state, self.scaler = self.scaler.state_dict(), self._new_scaler()
+        self.scaler.load_state_dict(state)
 
     # Where the run is
 
@@ -90,7 +113,7 @@ class Run:
     @property
     def images_per_second(self) -> float:
         """Training speed since the current epoch began or was resumed; 0 before its first step."""
-        images = (self.step - self.first_of_epoch) * min(self.config.batch_size, len(self.train))
+        images = (self.step - self.first_of_epoch) * self.batch_size
         return images / max(time.monotonic() - self.epoch_started, 1e-9)
 
     @property
@@ -108,28 +131,69 @@ class Run:
         """Positions of the images in the early pictures: the first eight for validation, else for training."""
         return (self.held_out if len(self.held_out) else self.train)[:8]
 
-    def _reach(self, step: int):
-        """Set the step counter and update what depends on it (the capacity)."""
-        self.step = step
-        self.own_objective.reach(step)
+    # One step
+
+    def set_dials(self):
+        """Write what changes from step to step to its place on the device: beta, the capacity, the learning rates."""
+        self.beta.fill_(beta_at(self.step, self.config))
+        self.own_objective.reach(self.step)
+        for group, rate in zip(self.optimizer.param_groups, self.rates):
+            rate.fill_(group["lr"])
+
+    @cached_property
+    def train_on(self) -> Step:
+        """``train_on(index)`` takes one step of gradient descent on the images at ``index`` (B,)."""
+        def compute(x):
+            with rates_from(self.rates, self.optimizer):
+                return train_step(self, self.mirrored(x), self.beta)
+        return Step(self, compute, self.recent)
+
+    @cached_property
+    def measure(self) -> Step:
+        """``measure(index)`` adds the terms of the images at ``index`` (B,) to ``measured``; see ``validate``."""
+        return Step(self, lambda x: self.objective(x, self.beta), self.measured)
 
     # Batches
 
-    def batches(self) -> Sequence[torch.Tensor]:
-        """The positions of each batch of the current epoch. A last, incomplete batch is left out unless it is the only one."""
+    @property
+    def batch_size(self) -> int:
+        """Number of images in a training batch: that of the config, or all images if they are fewer."""
+        return min(self.config.batch_size, len(self.train))
+
+    @property
+    def resident(self) -> bool:
+        """Whether the images are in the device's own memory."""
+        source = self.images.source
+        return isinstance(source, torch.Tensor) and source.device.type == self.device.type
+
+    def positions(self, index: torch.Tensor) -> torch.Tensor:
+        """``index`` where the images are looked up: on the device if they are there, else on the CPU."""
+        return index.to(self.device) if self.resident else index
+
+    def batches(self) -> torch.Tensor:
+        """The positions of the images of each batch of the current epoch, (steps, B). Images left over are not used."""
         generator = torch.Generator().manual_seed(self.config.seed + 1_000_003 * self.epoch)
         order = self.train[torch.randperm(len(self.train), generator=generator)]
-        batches = order.split(self.config.batch_size)
-        if len(batches) > 1 and len(batches[-1]) < len(batches[0]):
-            return batches[:-1]
-        return batches
+        steps = len(order) // self.batch_size
+        return order[:steps * self.batch_size].view(steps, self.batch_size)
+
+    def pixels(self, index: torch.Tensor) -> torch.Tensor:
+        """This rank's share of the images at ``index`` (B,), as they are stored."""
+        return self.images.take(self.ranks.cut(index))
+
+    def prepare(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Pixels as stored -> floats in [0, 1] on the device."""
+        return to_batch(pixels, self.device)
+
+    def mirrored(self, x: torch.Tensor) -> torch.Tensor:
+        """The batch, each image mirrored with probability 1/2 if the config asks for it (``flip``)."""
+        if self.config.flip:
+            return mirror_half(x, self.ranks.draw(torch.rand, 1, 1, 1, device=self.device))
+        return x
 
     def batch(self, index: torch.Tensor) -> torch.Tensor:
-        """This rank's share of the images at ``index`` (B,), on the device and mirrored by chance if the config asks for it."""
-        x = to_batch(self.images.take(self.ranks.cut(index)), self.device)
-        if self.config.flip:
-            x = mirror_half(x, self.ranks.draw(torch.rand, 1, 1, 1, device=self.device))
-        return x
+        """A training batch x (b, C, S, S): this rank's share of the images at ``index`` (B,)."""
+        return self.mirrored(self.prepare(self.pixels(index)))
 
     # From the start to the end
 
@@ -144,10 +208,15 @@ class Run:
             else:
                 self._clear_folder()
         state = self.ranks.share(state)
-        if state is not None:
+        self.images = system.resident(self.images, self.device)
+        if state is None:
+            if needs_trial(self.config.precision, self.device) and self.ranks.world == 1:
+                self.use_precision(faster_precision(self))
+                tqdm.write(f"precision: {self.precision}, the faster one in a trial on this card")
+            self.save("last.pt")             # a run stopped before its first save begins from the same weights again
+        else:
             self.load(state)
         self.history.complete = self.complete
-        self.images = system.resident(self.images, self.device)
         self.board = TensorBoard(self.log_folder if self.ranks.first else None, self.step)
         self.started = self.saved_at = time.monotonic()
 
@@ -163,16 +232,15 @@ class Run:
         if self.folder is not None and any(self.folder.glob("*.pt")):
             checkpoints.move_aside(self.folder)
 
-    def begin_epoch(self) -> Sequence[torch.Tensor]:
-        """Prepare to train and return the batches that the current epoch still needs."""
+    def begin_epoch(self) -> torch.Tensor:
+        """Prepare to train and return the batches that the current epoch still needs, (steps, B)."""
         self.model.train()
         self.epoch_started, self.first_of_epoch = time.monotonic(), self.step
-        return self.batches()[self.step_in_epoch:]
+        return self.positions(self.batches()[self.step_in_epoch:])
 
-    def record(self, terms: dict):
+    def record(self):
         """Count a step. Waits for the device at every ``log_every``-th step only."""
-        self.recent.append(terms)
-        self._reach(self.step + 1)
+        self.step += 1
         if self.config.lr_schedule == "cosine":
             self.scheduler.step()
         if self.step % self.config.log_every == 0:
@@ -185,25 +253,24 @@ class Run:
 
     def flush(self):
         """Turn the terms of the recent steps into one point of the curves."""
-        if not self.recent:
+        if self.recent.count == 0:
             return
-        self.check_finite()
-        stacked = {name: torch.stack([terms[name] for terms in self.recent]).cpu().double() for name in self.recent[0]}
-        for name, values in stacked.items():
+        terms = self.recent.read()
+        self._check_finite(terms)
+        for name, values in terms.items():
             self.sums[name] = self.sums.get(name, 0) + values.sum(0)
-        means = {name: values.mean(0).tolist() for name, values in stacked.items()}
+        means = {name: values.mean(0).tolist() for name, values in terms.items()}
         self.history.add_steps(step=self.step, **means)
         self.board.scalars("step", means, self.step)
-        self.recent = []
+        self.recent.clear()
 
-    def check_finite(self):
+    def _check_finite(self, terms: dict[str, torch.Tensor]):
         """Raise FloatingPointError, with the step and the likely cause, if the loss of a recent step is NaN or infinite."""
-        losses = torch.stack([terms["loss"] for terms in self.recent])
-        if losses.isfinite().all():
+        bad = (~terms["loss"].isfinite()).nonzero()
+        if len(bad) == 0:
             return
-        n = int((~losses.isfinite()).nonzero()[0])
-        loss, kl = float(losses[n]), float(self.recent[n]["kl"])
-        if kl == math.inf:
+        n = int(bad[0])
+        if float(terms["kl"][n]) == math.inf:
             cause = "the KL overflowed: logvar grew too large"
         else:
             cause = "the reconstruction is not a number: look for NaN in the images"
@@ -212,8 +279,8 @@ class Run:
         else:
             kept = "no checkpoint had been written yet"
         raise FloatingPointError(
-            f"the loss was {loss} at step {self.step - len(self.recent) + n + 1} (epoch {self.epoch + 1}); {cause}. "
-            f"Most often the learning rate ({self.config.lr:g}) is too high: try a tenth of it; {kept}")
+            f"the loss was {float(terms['loss'][n])} at step {self.step - self.recent.count + n + 1} (epoch {self.epoch + 1}); "
+            f"{cause}. Most often the learning rate ({self.config.lr:g}) is too high: try a tenth of it; {kept}")
 
     def end_epoch(self, train_rate: float, validation: dict):
         """Finish an epoch: record its curves, step the scheduler, log, save.
@@ -305,15 +372,15 @@ class Run:
                 "discriminator_state_dict": discriminator,
                 "epoch": self.epoch, "step": self.step, "val_loss": self.val_loss, "best_val_loss": self.best,
                 "config": self.config.to_dict(), "data": self.fingerprint, "history": asdict(self.history),
-                "recent": self.recent, "sums": self.sums, "seconds": self.seconds, "log_folder": self.log_folder,
+                "recent": self.recent.state(), "sums": self.sums, "seconds": self.seconds, "log_folder": self.log_folder,
                 "rng": checkpoints.rng_state()}
 
     def save(self, name: str):
         """Write a checkpoint. Raises FloatingPointError instead if a loss or a weight is NaN or infinite."""
         if self.folder is None:
             return
-        if self.recent:
-            self.check_finite()
+        if self.recent.count:
+            self._check_finite(self.recent.read())
         if not all(p.isfinite().all() for p in self.model.parameters()):
             raise FloatingPointError(f"a weight is NaN or infinite after step {self.step}; try a lower learning rate")
         if self.ranks.first:
@@ -327,14 +394,16 @@ class Run:
         self.model.load_state_dict(state["model_state_dict"])
         checkpoints.load_optimizer(self.optimizer, state["optimizer_state_dict"])
         self.scheduler.load_state_dict(state["scheduler_state_dict"])
-        if state["scaler_state_dict"] != {}:            # empty: saved where the run was not in 16 bits
+        if state["scaler_state_dict"] != {} and needs_trial(self.config.precision, self.device):
+            self.use_precision("float16")                    # what the trial found when the run began
+        if state["scaler_state_dict"] != {}:                 # empty: saved where the run was not in 16 bits
             self.scaler.load_state_dict(state["scaler_state_dict"])
         if self.discriminator:
             self.discriminator.load_state_dict(state["discriminator_state_dict"])
-        self._reach(state["step"])
+        self.step = state["step"]
         self.earlier_seconds, self.val_loss = state["seconds"], state["val_loss"]
         self.best, self.history = state["best_val_loss"], History(**state["history"])
-        self.recent = [{name: value.to(self.device) for name, value in terms.items()} for terms in state["recent"]]
+        self.recent.load(state["recent"])
         self.sums = state["sums"]
         self.log_folder = same_folder(state["log_folder"], self.log_folder)
         checkpoints.set_rng_state(state["rng"])

@@ -3,8 +3,8 @@
     rows = sweep(Config.sprites(epochs=3), {"beta": [1, 4, 16], "seed": range(5)}, "sweep.csv")
 
 A run is identified by its ``key``, a hash of its settings. Rows are added as runs end, so the same call resumes a sweep
-that was stopped: runs in the table are not done again, a run whose ``final_model.pt`` exists is only measured, and one that
-was under way resumes from its checkpoint. Only the calling process writes the table.
+that was stopped: runs in the table are not done again, a run whose ``final_model.pt`` exists is only measured, and one
+that was under way resumes from its checkpoint. Only the calling process writes the table.
 """
 
 import collections
@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import json
 import os
+import pathlib
 import statistics
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -39,29 +40,32 @@ NOT_RETRIED = (ValueError, TypeError, ArithmeticError, ImportError, FileNotFound
 
 def sweep(base: Config, grid: dict[str, Iterable], path: str | os.PathLike = "sweep.csv", *, engine: str = "process",
           address: str | None = None, cpus: float = 1, gpus: float = 0.0, retries: int = 2, samples: int = 10_000,
-          dci: bool = True, device: str | None = None, progress: bool = True) -> list[results.Row]:
+          dci: bool = True, train: bool = True, device: str | None = None, progress: bool = True) -> list[results.Row]:
     """Train ``base`` with every combination of the settings in ``grid`` and return the rows of these runs.
 
-    ``base``: a Config. ``grid``: setting -> values. ``path``: the table, a CSV file. Each run keeps its checkpoints
-    in a folder of its own under ``base.save_dir``. ``engine="ray"`` runs on the Ray cluster at ``address``
-    ("auto": the cluster that this machine belongs to; None: this machine alone), each run with ``cpus`` and ``gpus``,
-    which may be a fraction. A run that fails is tried up to ``retries`` more times, unless the error would repeat.
-    ``samples``: number of new images on which a run is measured if the data have known factors (``metrics.main_scores``);
-    ``dci=False`` leaves out the slowest score.
+    ``base``: a Config. ``grid``: setting -> values. ``path``: the table, a CSV file. Each run keeps its checkpoints in
+    a folder of its own under ``base.save_dir``. ``engine="ray"`` runs on the Ray cluster at ``address`` ("auto": the
+    cluster that this machine belongs to; None: this machine alone), each run with ``cpus`` and ``gpus``, which may be a
+    fraction. A run that fails is tried up to ``retries`` more times, unless the error would repeat. ``samples``: number
+    of new images on which a run is measured if the data have known factors (``metrics.main_scores``); ``dci=False``
+    leaves out the slowest score. ``train=False`` trains nothing: it measures the runs that are finished, so that a
+    table can be looked at while other processes train.
 
     A row holds loss, reconstruction and KL of the last epoch (in nats per image, of the validation images if there are
-    any), MIG, DCI disentanglement and FactorVAE score of all latents and of the active ones alone, and all settings. If a run
-    is trained but cannot be measured, its checkpoints stay, and the same call measures it; without a ``save_dir`` its row
-    says in ``not_measured`` why.
+    any), MIG, DCI disentanglement and FactorVAE score of all latents and of the active ones alone, and all settings. If
+    a run is trained but cannot be measured, its checkpoints stay, and the same call measures it; without a ``save_dir``
+    its row says in ``not_measured`` why.
 
-    Raises ValueError for an unknown engine or setting or too few samples, ImportError without ray, and, after all other runs
-    have ended, RuntimeError if some failed.
+    Raises ValueError for an unknown engine or setting or too few samples, ImportError without ray, and, after all other
+    runs have ended, RuntimeError if some failed.
     """
     if engine not in ENGINES:
         raise ValueError(f"the engine must be {' or '.join(ENGINES)}, got {engine!r}")
     if samples < FEWEST_SAMPLES:
         raise ValueError(f"samples must be at least {FEWEST_SAMPLES}, got {samples}: scores of fewer images mean nothing")
     wanted = runs_of(base, grid)
+    if not train:
+        wanted = {key: config for key, config in wanted.items() if _is_finished(config)}
     done = {row["key"] for row in results.read(path)}
     varied = list(dict.fromkeys(["objective", "beta", "seed", *grid]))
     job = functools.partial(run_one, varied=varied, samples=samples, dci=dci, device=device)
@@ -140,13 +144,19 @@ def run_one(config: Config, varied: list[str], samples: int, dci: bool = True, d
             "settings": json.dumps(settings_of(config), sort_keys=True)}
 
 
+def _final_checkpoint(config: Config) -> pathlib.Path:
+    return checkpoints.folder(config.save_dir) / "final_model.pt"
+
+
+def _is_finished(config: Config) -> bool:
+    return config.save_dir is not None and _final_checkpoint(config).is_file()
+
+
 def _finished(config: Config) -> tuple[BetaVAE, dict[str, list]] | None:
     """The model and the epochs of a run that was trained to its end, or None. Does not look at the training images."""
-    if config.save_dir is None:
+    if not _is_finished(config):
         return None
-    path = checkpoints.folder(config.save_dir) / "final_model.pt"
-    if not path.is_file():
-        return None
+    path = _final_checkpoint(config)
     state = checkpoints.load(path)
     if key_of(Config(**state["config"])) != key_of(config):
         raise ValueError(f"{str(path)!r} is of a run with other settings; use another save_dir")

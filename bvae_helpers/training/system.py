@@ -1,10 +1,9 @@
-"""What depends on the machine: memory kept between steps, number formats, random generators, signals to stop."""
+"""What depends on the machine: memory kept between steps, random generators, signals to stop."""
 
 import ctypes
 import signal
 import sys
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,7 +11,7 @@ import torch
 
 from ..data import Images
 
-__all__ = ["Stop", "keep_memory", "precision", "resident", "seeded", "stop_signals"]
+__all__ = ["Stop", "keep_memory", "resident", "seeded", "stop_signals"]
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3      # glibc's malloc.h
 
@@ -31,22 +30,6 @@ def keep_memory():
         mallopt(M_TRIM_THRESHOLD, 2 ** 31 - 1)
     except (OSError, AttributeError):            # musl and others have no mallopt
         pass
-
-
-def precision(name: str, device: torch.device) -> torch.dtype:
-    """The dtype of the convolutions for a config's ``precision``.
-
-    ``auto``: float32 on a CPU; on CUDA bfloat16, or float16 if the card has no bfloat16. Warns of a 16-bit format on a CPU
-    that would have to emulate it.
-    """
-    if name != "auto":
-        if device.type == "cpu" and name != "float32" and torch.backends.cpu.get_cpu_capability() in ("AVX2", "DEFAULT"):
-            warnings.warn(f"this CPU seems to have no arithmetic for {name}: one with AVX2 alone took ten times as long as in "
-                          "float32; precision='float32' is the default there", stacklevel=2)
-        return getattr(torch, name)
-    if device.type != "cuda":
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
 def resident(images: Images, device: torch.device) -> Images:

@@ -335,10 +335,10 @@ function makeControls() {
 }
 
 const controls = makeControls();
-document.title = data.title;
 for (const model of data.models) panels.push(new Panel(model));
+if (data.title) document.title = data.title;                // a page of more than this part has its own
 document.getElementById("main").replaceChildren(
-    make("h1", {}, data.title),
+    ...(data.title ? [make("h1", {}, data.title)] : []),
     make("p", {}, "Drag a slider: it changes one latent, one of the numbers from which the network draws the picture."),
     make("details", {class: "note"}, make("summary", {}, "how to read the labels"), make("p", {}, data.note)),
     controls.bar,

@@ -8,6 +8,45 @@ from ..checking import Answer, Case, Mistake, attempt, compare, numbers
 
 
 @attempt
+def check_split(answer: Answer) -> str:
+    for n, fraction, seed in ((1000, 0.2, 0), (40, 0.25, 5), (300, 0.5, 7)):
+        held_out = round(n * fraction)
+        train, validation = _split(answer, n, fraction, seed)
+        if (len(train), len(validation)) != (n - held_out, held_out):
+            exchanged = ": training comes first" if (len(train), len(validation)) == (held_out, n - held_out) else ""
+            raise Mistake(f"n = {n}, val_fraction = {fraction}: your parts have {len(train)} and {len(validation)} "
+                          f"positions, and {n - held_out} and {held_out} are wanted{exchanged}")
+        both = len(set(train) & set(validation))
+        if both:
+            raise Mistake(f"n = {n}: {both} of the {held_out} validation images are training images too, so the "
+                          "model was trained on them")
+        if set(train) | set(validation) != set(range(n)):
+            raise Mistake(f"n = {n}: every position from 0 to {n - 1} is to be in one of the two parts, once")
+        places = sorted(validation)
+        gaps = {(b - a) % n for a, b in zip(places, places[1:] + places[:1])}
+        if len(gaps) <= 2:
+            raise Mistake(f"n = {n}: the validation images stand in the data at equal distances, {places[:4]} …: "
+                          "nothing decides by chance which image is in which part")
+        again = _split(answer, n, fraction, seed)
+        if (set(again[1]), set(again[0])) != (set(validation), set(train)):
+            raise Mistake("two calls with the same seed give two splits: every draw has to depend on the seed alone")
+        if set(_split(answer, n, fraction, seed + 1)[1]) == set(validation):
+            raise Mistake("two seeds give the same split: the seed is not used")
+    return "shuffled once, cut once, nothing in both"
+
+
+def _split(answer: Answer, *args: float) -> tuple[list, list]:
+    """The two parts as lists of whole numbers."""
+    got = answer(*args)
+    if not isinstance(got, (tuple, list)) or len(got) != 2:
+        raise Mistake("your function is to return two parts: `return train, validation`")
+    parts = [numbers(part) for part in got]
+    if any(part.ndim != 1 or not torch.equal(part, part.round()) for part in parts):
+        raise Mistake("each part is a row of positions, which are whole numbers")
+    return tuple(part.long().tolist() for part in parts)
+
+
+@attempt
 def check_position(answer: Answer) -> str:
     lattices = [(2, 3), (4, 5, 7), (3, 6, 40, 32, 32), (600, 500, 400)]      # the last is past float32's whole numbers
     cases = [Case(f"{factors.tolist()} of sizes {sizes}", (factors, sizes)) for sizes in lattices
@@ -98,42 +137,3 @@ def pixels(got: object) -> str | None:
     """What is wrong with the type of pixels: None for uint8, a tensor's or an array's."""
     dtype = getattr(got, "dtype", np.asarray(got).dtype if not isinstance(got, torch.Tensor) else None)
     return None if dtype in (torch.uint8, np.uint8) else f"pixels are to be uint8; yours are {dtype}"
-
-
-@attempt
-def check_split(answer: Answer) -> str:
-    for n, fraction, seed in ((1000, 0.2, 0), (40, 0.25, 5), (300, 0.5, 7)):
-        held_out = round(n * fraction)
-        train, validation = _split(answer, n, fraction, seed)
-        if (len(train), len(validation)) != (n - held_out, held_out):
-            exchanged = ": training comes first" if (len(train), len(validation)) == (held_out, n - held_out) else ""
-            raise Mistake(f"n = {n}, val_fraction = {fraction}: your parts have {len(train)} and {len(validation)} "
-                          f"positions, and {n - held_out} and {held_out} are wanted{exchanged}")
-        both = len(set(train) & set(validation))
-        if both:
-            raise Mistake(f"n = {n}: {both} of the {held_out} validation images are training images too, so the "
-                          "model was trained on them")
-        if set(train) | set(validation) != set(range(n)):
-            raise Mistake(f"n = {n}: every position from 0 to {n - 1} is to be in one of the two parts, once")
-        places = sorted(validation)
-        gaps = {(b - a) % n for a, b in zip(places, places[1:] + places[:1])}
-        if len(gaps) <= 2:
-            raise Mistake(f"n = {n}: the validation images stand in the data at equal distances, {places[:4]} …: "
-                          "nothing decides by chance which image is in which part")
-        again = _split(answer, n, fraction, seed)
-        if (set(again[1]), set(again[0])) != (set(validation), set(train)):
-            raise Mistake("two calls with the same seed give two splits: every draw has to depend on the seed alone")
-        if set(_split(answer, n, fraction, seed + 1)[1]) == set(validation):
-            raise Mistake("two seeds give the same split: the seed is not used")
-    return "shuffled once, cut once, nothing in both"
-
-
-def _split(answer: Answer, *args: float) -> tuple[list, list]:
-    """The two parts as lists of whole numbers."""
-    got = answer(*args)
-    if not isinstance(got, (tuple, list)) or len(got) != 2:
-        raise Mistake("your function is to return two parts: `return train, validation`")
-    parts = [numbers(part) for part in got]
-    if any(part.ndim != 1 or not torch.equal(part, part.round()) for part in parts):
-        raise Mistake("each part is a row of positions, which are whole numbers")
-    return tuple(part.long().tolist() for part in parts)

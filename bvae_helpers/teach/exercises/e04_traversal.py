@@ -48,6 +48,50 @@ def _largest(values: torch.Tensor, k: int) -> torch.Tensor:
 
 
 @attempt
+def check_slerp(answer: Answer) -> str:
+    cases = [Case(f"two ends of length {length}, {steps} points",
+                  (*_ends(size, length, seed), torch.linspace(0, 1, steps)))
+             for size, length, seed, steps in ((2, 2.0, 0, 3), (3, 0.5, 1, 5), (10, 3.0, 2, 7), (2, 1.5, 3, 4))]
+    _check_equal_ends(answer)
+    compare(answer, cases, [slerp, _slerp_by_direction], {
+        "that is the straight line": lambda z0, z1, t: torch.lerp(z0, z1, t[:, None]),
+        "the points are on the sphere, but at uneven steps: turn the angle, instead of stretching the straight line":
+            lambda z0, z1, t: z0.norm() * F.normalize(torch.lerp(z0, z1, t[:, None])),
+        "the lengths of the ends are lost: the path is to begin at z0 and end at z1":
+            lambda z0, z1, t: slerp(z0 / z0.norm(), z1 / z1.norm(), t),
+        "you turn by a quarter of a circle, whatever the angle between the ends":
+            lambda z0, z1, t: torch.cos(t * math.pi / 2)[:, None] * z0 + torch.sin(t * math.pi / 2)[:, None] * z1,
+        "the path begins at z1 and ends at z0": lambda z0, z1, t: slerp(z1, z0, t),
+    }, rtol=1e-3, atol=1e-3)
+    z0, z1 = _ends(6, 2.0, 4)
+    compare(answer, [Case("ends of length 2 and 5", (z0, 2.5 * z1, torch.tensor([0.0, 0.2, 0.9, 1.0])))],
+            [slerp, _slerp_by_direction], rtol=1e-3, atol=1e-3)
+    return "equal steps along the great circle, and equal ends survive"
+
+
+def _check_equal_ends(answer: Answer) -> None:
+    t = torch.linspace(0, 1, 5)
+    for seed in range(12):                  # for some of these the cosine is rounded to more than 1
+        end = _ends(3 + seed, 2.0, seed)[0]
+        got, want = numbers(answer(end, end.clone(), t)), end.expand(5, -1).double()
+        if not got.isfinite().all():
+            raise Mistake("two equal ends give NaN: the angle is 0, or the cosine is rounded to a little more than 1")
+        if not close(got, want, rtol=1e-3, atol=1e-3):
+            raise Mistake(side_by_side(got, want, "two equal ends, between which the path stays where it is"))
+
+
+def _ends(size: int, length: float, seed: int) -> torch.Tensor:
+    """Two codes (2, size) of the same length and different directions."""
+    z = torch.randn(2, size, generator=torch.Generator().manual_seed(seed))
+    return length * z / z.norm(dim=1, keepdim=True)
+
+
+def _slerp_by_direction(z0: torch.Tensor, z1: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    """The other great circle: directions turned, lengths interpolated along a straight line."""
+    return slerp(z0 / z0.norm(), z1 / z1.norm(), t) * torch.lerp(z0.norm(), z1.norm(), t)[:, None]
+
+
+@attempt
 def check_traverse_all(answer: Answer) -> str:
     cases = []
     for size, steps, seed in ((3, 4, 0), (2, 5, 1), (4, 3, 2)):
@@ -142,47 +186,3 @@ def check_to_pixels(answer: Answer) -> str:
     }, rtol=0, atol=1e-6)
     compare(answer, cases, lambda x: (x.clamp(0, 1) * 255).round(), rtol=0, atol=1e-6, kind=pixels)
     return "grey stays grey"
-
-
-@attempt
-def check_slerp(answer: Answer) -> str:
-    cases = [Case(f"two ends of length {length}, {steps} points",
-                  (*_ends(size, length, seed), torch.linspace(0, 1, steps)))
-             for size, length, seed, steps in ((2, 2.0, 0, 3), (3, 0.5, 1, 5), (10, 3.0, 2, 7), (2, 1.5, 3, 4))]
-    _check_equal_ends(answer)
-    compare(answer, cases, [slerp, _slerp_by_direction], {
-        "that is the straight line": lambda z0, z1, t: torch.lerp(z0, z1, t[:, None]),
-        "the points are on the sphere, but at uneven steps: turn the angle, instead of stretching the straight line":
-            lambda z0, z1, t: z0.norm() * F.normalize(torch.lerp(z0, z1, t[:, None])),
-        "the lengths of the ends are lost: the path is to begin at z0 and end at z1":
-            lambda z0, z1, t: slerp(z0 / z0.norm(), z1 / z1.norm(), t),
-        "you turn by a quarter of a circle, whatever the angle between the ends":
-            lambda z0, z1, t: torch.cos(t * math.pi / 2)[:, None] * z0 + torch.sin(t * math.pi / 2)[:, None] * z1,
-        "the path begins at z1 and ends at z0": lambda z0, z1, t: slerp(z1, z0, t),
-    }, rtol=1e-3, atol=1e-3)
-    z0, z1 = _ends(6, 2.0, 4)
-    compare(answer, [Case("ends of length 2 and 5", (z0, 2.5 * z1, torch.tensor([0.0, 0.2, 0.9, 1.0])))],
-            [slerp, _slerp_by_direction], rtol=1e-3, atol=1e-3)
-    return "equal steps along the great circle, and equal ends survive"
-
-
-def _check_equal_ends(answer: Answer) -> None:
-    t = torch.linspace(0, 1, 5)
-    for seed in range(12):                  # for some of these the cosine is rounded to more than 1
-        end = _ends(3 + seed, 2.0, seed)[0]
-        got, want = numbers(answer(end, end.clone(), t)), end.expand(5, -1).double()
-        if not got.isfinite().all():
-            raise Mistake("two equal ends give NaN: the angle is 0, or the cosine is rounded to a little more than 1")
-        if not close(got, want, rtol=1e-3, atol=1e-3):
-            raise Mistake(side_by_side(got, want, "two equal ends, between which the path stays where it is"))
-
-
-def _ends(size: int, length: float, seed: int) -> torch.Tensor:
-    """Two codes (2, size) of the same length and different directions."""
-    z = torch.randn(2, size, generator=torch.Generator().manual_seed(seed))
-    return length * z / z.norm(dim=1, keepdim=True)
-
-
-def _slerp_by_direction(z0: torch.Tensor, z1: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-    """The other great circle: directions turned, lengths interpolated along a straight line."""
-    return slerp(z0 / z0.norm(), z1 / z1.norm(), t) * torch.lerp(z0.norm(), z1.norm(), t)[:, None]

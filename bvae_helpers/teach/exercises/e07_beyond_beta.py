@@ -49,6 +49,35 @@ def _estimate(z, mu, logvar, joint: float, marginal: float, over: int = 1, mean:
 
 
 @attempt
+def check_capacity_penalty(answer: Answer) -> str:
+    cases = [Case(f"KL {kl}, C = {capacity}, gamma = {gamma}", (torch.tensor(kl), capacity, gamma))
+             for kl, capacity, gamma in (([3.0, 1.0, 0.0], 1.0, 10.0), ([3.0, 1.0, 0.0], 4.0, 10.0),
+                                         ([0.5, 2.0], 6.0, 3.0),
+                                         ([1.5, 0.25, 2.0, 4.0], 0.0, 1.5), ([0.2, 0.1, 0.4, 0.3, 1.0], 9.5, 100.0))]
+    compare(answer, cases, _penalty, {
+        "below C you pay out: too few nats cost as much as too many": lambda kl, c, gamma: gamma * (kl.sum() - c),
+        "the sign is wrong, or the distance is none: too many nats cost as much as too few":
+            lambda kl, c, gamma: gamma * (c - kl.sum()),
+        "fewer nats than C cost nothing; they are to cost as much as too many":
+            lambda kl, c, gamma: gamma * (kl.sum() - c).clamp(min=0),
+        "more nats than C cost nothing; they are to cost as much as too few":
+            lambda kl, c, gamma: gamma * (c - kl.sum()).clamp(min=0),
+        "C is for the whole code, and you ask it of each latent": lambda kl, c, gamma: gamma * (kl - c).abs().sum(),
+        "C is for the whole code: sum the KL over the latents": lambda kl, c, gamma: gamma * (kl.mean() - c).abs(),
+        "C is for the whole code, and you compare it with each latent": lambda kl, c, gamma: gamma * (kl - c).abs(),
+        "the distance is squared; it counts as it is": lambda kl, c, gamma: gamma * (kl.sum() - c) ** 2,
+        "gamma is missing": lambda kl, c, gamma: (kl.sum() - c).abs(),
+    })
+    for case in (cases[0], cases[2]):
+        compare_gradients(answer, case, _penalty, ("kl_per_latent",))
+    return "gamma times the distance of the whole KL from C"
+
+
+def _penalty(kl_per_latent: torch.Tensor, capacity: float, gamma: float) -> torch.Tensor:
+    return gamma * (kl_per_latent.sum() - capacity).abs()
+
+
+@attempt
 def check_permute_latents(answer: Answer) -> str:
     for batch, size, seed in ((500, 3, 11), (300, 5, 12)):
         z = torch.randn(batch, size, generator=torch.Generator().manual_seed(seed))
@@ -79,35 +108,6 @@ def _check_order(source: torch.Tensor, batch: int) -> None:
         for e in range(d):
             if (column == source[:, e]).float().mean() > 0.5:
                 raise Mistake(f"latents {e} and {d} get the same shuffle, and depend on each other as before")
-
-
-@attempt
-def check_capacity_penalty(answer: Answer) -> str:
-    cases = [Case(f"KL {kl}, C = {capacity}, gamma = {gamma}", (torch.tensor(kl), capacity, gamma))
-             for kl, capacity, gamma in (([3.0, 1.0, 0.0], 1.0, 10.0), ([3.0, 1.0, 0.0], 4.0, 10.0),
-                                         ([0.5, 2.0], 6.0, 3.0),
-                                         ([1.5, 0.25, 2.0, 4.0], 0.0, 1.5), ([0.2, 0.1, 0.4, 0.3, 1.0], 9.5, 100.0))]
-    compare(answer, cases, _penalty, {
-        "below C you pay out: too few nats cost as much as too many": lambda kl, c, gamma: gamma * (kl.sum() - c),
-        "the sign is wrong, or the distance is none: too many nats cost as much as too few":
-            lambda kl, c, gamma: gamma * (c - kl.sum()),
-        "fewer nats than C cost nothing; they are to cost as much as too many":
-            lambda kl, c, gamma: gamma * (kl.sum() - c).clamp(min=0),
-        "more nats than C cost nothing; they are to cost as much as too few":
-            lambda kl, c, gamma: gamma * (c - kl.sum()).clamp(min=0),
-        "C is for the whole code, and you ask it of each latent": lambda kl, c, gamma: gamma * (kl - c).abs().sum(),
-        "C is for the whole code: sum the KL over the latents": lambda kl, c, gamma: gamma * (kl.mean() - c).abs(),
-        "C is for the whole code, and you compare it with each latent": lambda kl, c, gamma: gamma * (kl - c).abs(),
-        "the distance is squared; it counts as it is": lambda kl, c, gamma: gamma * (kl.sum() - c) ** 2,
-        "gamma is missing": lambda kl, c, gamma: (kl.sum() - c).abs(),
-    })
-    for case in (cases[0], cases[2]):
-        compare_gradients(answer, case, _penalty, ("kl_per_latent",))
-    return "gamma times the distance of the whole KL from C"
-
-
-def _penalty(kl_per_latent: torch.Tensor, capacity: float, gamma: float) -> torch.Tensor:
-    return gamma * (kl_per_latent.sum() - capacity).abs()
 
 
 @attempt

@@ -1,0 +1,121 @@
+"""Build the course's website from the notebooks, the guides and the docstrings; no network is needed.
+
+    python tools/make_site.py [--out docs/_build/html]
+
+The pages are prepared in a folder of their own, so that the repository's files stay as they are:
+
+- notebooks keep their committed outputs; the alt texts of their figures move to where MyST-NB looks for them,
+  and below each cell that shows an explorer of a shipped model stands the same explorer as a live page;
+- the Colab badge is a local picture;
+- one page of reference is made for each public module.
+"""
+
+import argparse
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+
+import nbformat
+from sphinx.cmd.build import build_main
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from bvae_helpers import checkpoints  # noqa: E402
+from bvae_helpers.config import Config  # noqa: E402
+from bvae_helpers.data import load_data, render  # noqa: E402
+from bvae_helpers.explorer import export  # noqa: E402
+
+COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+LIVE = {"btcvae": {"β-TCVAE": "btcvae"}, "two": {"plain VAE, β = 1": "vae", "β-TCVAE": "btcvae"}, "faces": {"faces": "faces"}}
+# The live pages of a notebook's explorers, in their order; None: of a model that the reader trains
+EXPLORERS = {"00_quickstart": ["btcvae", "two"], "04_traversal": ["btcvae", "two"], "06_your_images": ["faces", None]}
+MODULES = ("config", "model", "losses", "latents", "checkpoints", "data", "metrics", "training", "training.sweep",
+           "training.results", "plots", "explorer", "teach")
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs" / "_build" / "html")
+    args = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as source:
+        prepare(pathlib.Path(source))
+        failed = build_main(["-b", "html", "-q", "-E", "-W", "--keep-going", "-d", f"{source}/.doctrees", source, str(args.out)])
+    for left_over in (args.out / ".buildinfo", args.out / "objects.inv"):
+        left_over.unlink(missing_ok=True)
+    if not failed:
+        size = sum(path.stat().st_size for path in args.out.rglob("*") if path.is_file())
+        print(f"{args.out / 'index.html'}: {size / 1e6:.1f} MB in all")
+    sys.exit(failed)
+
+
+def prepare(source):
+    """Fill the folder ``source`` with what Sphinx reads."""
+    shutil.copytree(ROOT / "docs", source, dirs_exist_ok=True, ignore=shutil.ignore_patterns("_build"))
+    for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
+        shutil.copy(ROOT / name, source)
+    for path in (source / "guides").glob("*.md"):          # here the notebooks lie one folder nearer
+        path.write_text(path.read_text(encoding="utf-8").replace("](../../notebooks/", "](../notebooks/"), encoding="utf-8")
+    (source / "notebooks").mkdir()
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        nbformat.write(prepared(nbformat.read(path, as_version=4), path.stem), source / "notebooks" / path.name)
+    (source / "_static" / "live").mkdir()
+    for name, models in LIVE.items():
+        write_live_page(models, source / "_static" / "live" / f"{name}.html")
+    write_reference(source / "api")
+
+
+def prepared(notebook, name):
+    """A notebook as the site shows it."""
+    pages = iter(EXPLORERS.get(name, []))
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        if cell.cell_type == "markdown":
+            cell.source = markdown(cell.source)
+        elif cell.cell_type == "code":
+            texts = [output.metadata.get("image/png", {}).get("alt") for output in cell.outputs if "metadata" in output]
+            if any(texts):
+                cell.metadata["mystnb"] = {"image": {"alt": next(filter(None, texts))}}
+            page = next(pages, None) if "LatentExplorer(" in cell.source else None
+            if page is not None:
+                cells.append(nbformat.v4.new_markdown_cell(
+                    f'<iframe class="live" src="../_static/live/{page}.html" loading="lazy" '
+                    'title="The same sliders, live in this page"></iframe>'))
+    notebook.cells = cells
+    return notebook
+
+
+def markdown(text):
+    """Markdown with the badge's picture from this site, and a blank line after </summary>, without which formulas stay raw."""
+    text = text.replace(COLAB_BADGE, "../_static/colab-badge.svg")
+    return re.sub(r"</summary>[ \t]*\n(?!\n)", "</summary>\n\n", text)
+
+
+def write_live_page(models, path):
+    """The explorer of shipped models as one HTML file; ``models``: their titles -> their names."""
+    loaded = {title: checkpoints.load_pretrained(name) for title, name in models.items()}
+    first = next(iter(loaded.values()))
+    data = load_data(Config(**first.card["config"]))
+    images, factors = render(data, 1000, seed=1)
+    export(loaded if len(loaded) > 1 else first, images, data, factors, path)
+
+
+def write_reference(folder):
+    """One page for each public module, and an index."""
+    folder.mkdir()
+    for name in MODULES:
+        package = (ROOT / "bvae_helpers" / name / "__init__.py").exists()
+        options = "   :imported-members:\n" if package else ""
+        title = f"bvae_helpers.{name}"
+        (folder / f"{name}.rst").write_text(
+            f"{title}\n{'=' * len(title)}\n\n.. automodule:: {title}\n{options}", encoding="utf-8")
+    index = ["Reference", "=========", "", "Import what you need: ``from bvae_helpers import training``.", "",
+             ".. toctree::", "   :maxdepth: 1", "", *(f"   {name}" for name in MODULES), ""]
+    (folder / "index.rst").write_text("\n".join(index), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
