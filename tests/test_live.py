@@ -44,7 +44,7 @@ def test_one_place_whose_frames_have_one_size_and_alt_text(monkeypatch):
     monkeypatch.setattr(live, "SHARE", 1e9)
     train(live.Training(IMAGES, title="β = 4"))
     (frames,) = notebook.places
-    assert len(frames) == 11                          # 8 steps, 2 epochs, and the end
+    assert len(frames) == 10                          # 8 steps, the first epoch, and the end
     assert len({Image.open(io.BytesIO(frame.png)).size for frame in frames}) == 1
     assert "β = 4 after 8 of 8 steps" in frames[-1]._repr_png_()[1]["alt"]
     assert frames[0].png != frames[-1].png
