@@ -74,7 +74,7 @@ class DSprites(FactorFile):
             with np.load(self.path, allow_pickle=False) as archive:
                 self.pixels = archive["imgs"]                      # (737280, 64, 64), 0 or 1
         except (KeyError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(f"{str(self.path)!r} is not the dSprites file, or not all of it ({error}): get it anew") from error
+            raise ValueError(f"{str(self.path)!r} is not the dSprites file, or not all of it ({error}): download it again") from error
 
     def read(self, index):
         return torch.from_numpy(self.pixels[index] * np.uint8(255))[:, None]
