@@ -1,14 +1,17 @@
 """Images/s of fit() against a textbook loop of the same model on the same images, interleaved in one run.
 
     python benchmarks/training.py [--batches 64 256] [--rounds 3]
+    python benchmarks/training.py --device cuda            # two to three minutes on one card
 
-The textbook loop: Dataset + DataLoader, Adam, float32, ``.item()`` at every step. It runs in a process
-of its own, where the C allocator is as the system set it. ``fit`` runs as a user runs it: progress
-and TensorBoard on. pythae's trainer joins where pythae is installed. The last lines give the
-arithmetic rate of a training step over that of a large matrix product.
+The textbook loop: Dataset + DataLoader, Adam, float32, ``.item()`` at every step. ``fit`` runs as a user runs it, with
+progress, TensorBoard and checkpoints. The trainers of pythae and of YannDubs/disentangling-vae join where they can be
+imported. On a CPU each contender runs in its own process, so that the C allocator of the textbook loop is as the system
+set it; the last lines give the arithmetic rate of a training step over that of a large matrix product. On CUDA all run
+in this process, on the second of two epochs: ``fit`` step by step (eager), and with the step recorded as a CUDA graph.
 """
 
 import argparse
+import importlib.util
 import json
 import pathlib
 import platform
@@ -17,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from unittest import mock
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -27,27 +31,30 @@ from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
 from bvae_helpers import losses, training  # noqa: E402
 from bvae_helpers.config import Config  # noqa: E402
-from bvae_helpers.data import (  # noqa: E402
-    Sprites,  # noqa: E402
-    render,
-    to_batch,
-)
+from bvae_helpers.data import Sprites, render, to_batch  # noqa: E402
 from bvae_helpers.model import BetaVAE  # noqa: E402
+
+PATCH = dict(patch=4, hidden_dims=[32, 64])       # the network of Config.falling()
 
 
 def settings(batch, precision="float32", **more):
-    return Config.sprites(batch_size=batch, precision=precision, val_fraction=0.0, epochs=1, **more)
+    return Config.sprites(**{"batch_size": batch, "precision": precision, "val_fraction": 0.0, "epochs": 1, **more})
 
 
-def textbook(images, batch):
+def loader_of(images, batch):
+    labels = torch.zeros(len(images))
+    return DataLoader(TensorDataset(images.float() / 255, labels), batch_size=batch, shuffle=True, drop_last=True)
+
+
+def textbook(images, batch, device="cpu"):
     """The loop of the tutorials -> images/s over one epoch."""
     config = settings(batch)
-    model = BetaVAE.from_config(config)
-    loader = DataLoader(TensorDataset(images.float() / 255), batch_size=batch, shuffle=True, drop_last=True)
+    model = BetaVAE.from_config(config).to(device)
+    loader = loader_of(images, batch)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr)
     total, start = 0.0, time.perf_counter()
-    for (x,) in loader:
-        loss = losses.objective(model, x, config, config.beta)["loss"]
+    for x, _ in loader:
+        loss = losses.objective(model, x.to(device), config, config.beta)["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -55,15 +62,36 @@ def textbook(images, batch):
     return len(loader) * batch / (time.perf_counter() - start)
 
 
-def ours(images, batch, precision):
-    """fit, with its logs and its progress bar -> images/s over one epoch, as its history reports."""
+def ours(images, batch, precision="float32", device="cpu", **more):
+    """fit, with its logs, checkpoints and progress bar -> images/s of the last epoch, as its history reports."""
     with tempfile.TemporaryDirectory() as folder:
-        config = settings(batch, precision, save_dir=f"{folder}/checkpoints", log_dir=f"{folder}/runs")
-        history = training.fit(BetaVAE.from_config(config), images, config)
+        config = settings(batch, precision, save_dir=f"{folder}/checkpoints", log_dir=f"{folder}/runs", **more)
+        history = training.fit(BetaVAE.from_config(config), images, config, device=device)
     return history["images_per_second"][-1]
 
 
-def pythae(images, batch):
+def eager(*args, **options):
+    """``ours`` without CUDA graphs."""
+    with mock.patch("bvae_helpers.training.step.can_record", lambda run: False):
+        return ours(*args, **options)
+
+
+def disentangling_vae(images, batch, device="cpu"):
+    """The trainer of YannDubs/disentangling-vae (its folder on PYTHONPATH) -> images/s over one epoch."""
+    from disvae.models.losses import BetaHLoss
+    from disvae.models.vae import init_specific_model
+    from disvae.training import Trainer
+    model = init_specific_model("Burgess", (1, 64, 64), 10)
+    loss = BetaHLoss(beta=4, rec_dist="bernoulli", steps_anneal=0)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(model, torch.optim.Adam(model.parameters(), lr=5e-4), loss, device=torch.device(device),
+                          save_dir=folder, is_progress_bar=False)
+        loader, start = loader_of(images, batch), time.perf_counter()
+        trainer(loader, epochs=1, checkpoint_every=10)
+    return len(loader) * batch / (time.perf_counter() - start)
+
+
+def pythae(images, batch, device="cpu"):
     """pythae's BaseTrainer on a beta-VAE with our encoder and decoder -> images/s over one epoch."""
     from pythae.data.datasets import BaseDataset
     from pythae.models import BetaVAE as TheirVAE
@@ -95,20 +123,33 @@ def pythae(images, batch):
     data = BaseDataset(images.float() / 255, torch.zeros(len(images)))
     with tempfile.TemporaryDirectory() as folder:
         trainer = BaseTrainer(model, data, training_config=BaseTrainerConfig(
-            output_dir=folder, num_epochs=1, per_device_train_batch_size=batch, learning_rate=5e-4))
+            output_dir=folder, num_epochs=1, per_device_train_batch_size=batch, learning_rate=5e-4,
+            no_cuda=torch.device(device).type == "cpu"))
         start = time.perf_counter()
         trainer.train()
         return len(images) / (time.perf_counter() - start)
 
 
+CONTENDERS = {"textbook": textbook, "pythae": pythae, "disentangling-vae": disentangling_vae,
+              "float32": lambda images, batch: ours(images, batch, "float32"),
+              "bfloat16": lambda images, batch: ours(images, batch, "bfloat16")}
+
+
+def others():
+    """The other trainers that can be imported here."""
+    modules = {"pythae": "pythae", "disentangling-vae": "disvae"}
+    found = [kind for kind, module in modules.items() if importlib.util.find_spec(module)]
+    missing = [kind for kind in modules if kind not in found]
+    if missing:
+        print(f"not installed, left out: {', '.join(missing)}")
+    return found
+
+
 def one(kind, batch, count):
     """Run one contender in this process and print its images/s."""
     images, _ = render(Sprites(), count, seed=0)
-    contenders = {"textbook": lambda n: textbook(images[:n], batch), "pythae": lambda n: pythae(images[:n], batch),
-                  "float32": lambda n: ours(images[:n], batch, "float32"),
-                  "bfloat16": lambda n: ours(images[:n], batch, "bfloat16")}
-    contenders[kind](batch * 8)          # warm up
-    print(json.dumps(contenders[kind](count)))
+    CONTENDERS[kind](images[:batch * 8], batch)          # warm up
+    print(json.dumps(CONTENDERS[kind](images, batch)))
 
 
 def flops_per_image(config):
@@ -130,22 +171,9 @@ def sgemm_rate(n=2048):
     return 5 * 2 * n ** 3 / (time.perf_counter() - start)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batches", type=int, nargs="+", default=[64, 256])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--images", type=int, default=8192)
-    parser.add_argument("--one", nargs=2, metavar=("KIND", "BATCH"), help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.one:
-        one(args.one[0], int(args.one[1]), args.images)
-        return
-    kinds = ["textbook", "float32", "bfloat16"]
-    try:
-        import pythae  # noqa: F401
-        kinds.append("pythae")
-    except ImportError:
-        print("pythae is not installed: left out")
+def on_cpu(args):
+    """Every contender, each time in a process of its own."""
+    kinds = ["textbook", "float32", "bfloat16", *others()]
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}; "
           f"{args.images:,} sprites an epoch, median of {args.rounds} interleaved rounds")
     for batch in args.batches:
@@ -158,9 +186,47 @@ def main():
         middle = {kind: statistics.median(values) for kind, values in rates.items()}
         for kind in kinds:
             ratio = middle[kind] / middle["textbook"]
-            print(f"batch {batch:4d}  {kind:9s} {middle[kind]:7,.0f} images/s   {ratio:.2f} x textbook")
+            print(f"batch {batch:4d}  {kind:17s} {middle[kind]:7,.0f} images/s   {ratio:.2f} x textbook")
         rate, peak = middle["float32"] * flops_per_image(settings(batch)), sgemm_rate()
         print(f"batch {batch:4d}  float32 step {rate / 1e9:.0f} GFLOP/s, large sgemm {peak / 1e9:.0f} GFLOP/s: {rate / peak:.2f}")
+
+
+def on_cuda(args):
+    """A table: contenders down, batch sizes across, images/s of the second epoch."""
+    images, _ = render(Sprites(), args.images, seed=0)
+    two = dict(device=args.device, epochs=2)
+    rows = {"textbook": lambda batch: textbook(images, batch, args.device),
+            "fit, eager, float32": lambda batch: eager(images, batch, "float32", **two)}
+    for precision in ("float32", "bfloat16", "float16", "auto"):
+        rows[f"fit, {precision}"] = lambda batch, p=precision: ours(images, batch, p, **two)
+    for objective in ("btcvae", "factorvae"):
+        rows[f"fit, auto, {objective}"] = lambda batch, o=objective: ours(images, batch, "auto", objective=o, **two)
+    rows["fit, auto, patch 4"] = lambda batch: ours(images, batch, "auto", **PATCH, **two)
+    rows |= {kind: lambda batch, k=kind: CONTENDERS[k](images, batch, args.device) for kind in others()}
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}; {len(images):,} sprites an epoch; images/s")
+    print(f"{'':24s}" + "".join(f"{'batch ' + str(batch):>14s}" for batch in args.batches))
+    textbook(images[:10 * args.batches[0]], args.batches[0], args.device)          # CUDA starts, cuDNN is loaded
+    for name, run in rows.items():
+        print(f"{name:24s}" + "".join(f"{run(batch):14,.0f}" for batch in args.batches), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--batches", type=int, nargs="+", help="default: 64 256, on CUDA also 1024")
+    parser.add_argument("--rounds", type=int, default=3, help="on a CPU")
+    parser.add_argument("--images", type=int, help="images in an epoch (default: 8192, on CUDA 50,000)")
+    parser.add_argument("--one", nargs=2, metavar=("KIND", "BATCH"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    cuda = args.device == "cuda"
+    args.batches = args.batches or [64, 256, 1024][:3 if cuda else 2]
+    args.images = args.images or (50_000 if cuda else 8192)
+    if args.one:
+        one(args.one[0], int(args.one[1]), args.images)
+    elif cuda:
+        on_cuda(args)
+    else:
+        on_cpu(args)
 
 
 if __name__ == "__main__":

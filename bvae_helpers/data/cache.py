@@ -1,7 +1,7 @@
 """A file of uint8 images that is built once, survives interruption, and is read at memory speed.
 
-A cache is two files: ``<name>.u8`` holds the pixels and nothing else; ``<name>.json`` is a note that says of which
-sources, how many images, and their checksum. During the build they are called ``<name>.part.u8`` and
+A cache is two files: ``<name>.u8`` holds the pixels and nothing else; ``<name>.json`` is a note with the digest of
+their sources, the number of images, and their checksum. During the build they are called ``<name>.part.u8`` and
 ``<name>.part.json``, and the note counts the sources done so far. At the end the pixels are renamed first and the note
 last: pixels without a note that fits them are no cache, so half a cache is never taken for a whole one.
 """
@@ -172,7 +172,7 @@ class Cache:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn an OSError in the ``with`` block into one that says what to do about the cache."""
+        """Turn an OSError in the ``with`` block into one with the remedy."""
         try:
             yield
         except OSError as error:

@@ -93,7 +93,7 @@ class CelebA(ImageFolder):
     def _warn_of_missing(self, file: pathlib.Path, described: torch.Tensor) -> None:
         """Warn that a list does not describe all pictures."""
         missing = [name for name, found in zip(self.names, described.tolist()) if not found]
-        what = "the list is left out" if len(missing) == len(self.names) else "'described' tells them from the others"
+        what = "the list is left out" if len(missing) == len(self.names) else "`described` is False for them"
         warnings.warn(f"{len(missing)} of {len(self.names)} pictures have no line of their own in {str(file)!r} "
                       f"(the first: {printable(missing[0])}): {what}", stacklevel=4)
 

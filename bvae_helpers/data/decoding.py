@@ -43,6 +43,7 @@ SLOW_PIXELS = 2_000_000           # the same for decoders that take microseconds
 MAX_HEADER = 4096                 # bytes of a PPM before its pixels
 MAX_SCANS = 500                   # of a progressive JPEG; usual are 10
 MAX_WORK = 1_000_000_000          # pixels of a JPEG times its scans: a few seconds
+SMALL_BYTES = 1 << 16             # a JPEG of fewer bytes and few pixels cannot take long, whatever its scans
 LARGE = 8_000_000                 # pixels; pictures above it are decoded one at a time, to spare memory
 TILE_WIDTH, TILE_LENGTH = 322, 323                # tags of a TIFF
 KEEP = 3                          # a large JPEG is decoded at KEEP times img_size or more, which hardly changes a pixel
@@ -93,7 +94,7 @@ def largest_value(data: bytes) -> int | None:
             if _is_deep_colour(picture):
                 return 256 * max(high for _, high in picture.getextrema()[:3]) + 255
             return int(np.asarray(picture).max()) if picture.mode.startswith("I") else None
-    except Exception:                 # what is wrong with it is said when it is decoded
+    except Exception:                 # the reason comes when it is decoded
         return None
 
 
@@ -111,7 +112,7 @@ def resize(images: list[torch.Tensor], img_size: int) -> torch.Tensor:
 # What a file claims to be
 
 class _Frame(NamedTuple):
-    """What a file says of its picture before anything is decoded."""
+    """The size of a picture as its file's header gives it, before anything is decoded."""
 
     width: int
     height: int
@@ -170,6 +171,8 @@ def _jpeg_frame(data: bytes) -> _Frame | None:
 
 def _check_scans(data: bytes, frame: _Frame) -> None:
     """Raise ValueError for a JPEG that takes too long to decode, because it goes through its pixels too often."""
+    if len(data) <= SMALL_BYTES and len(data) * frame.width * frame.height <= MAX_WORK:
+        return                                                   # a scan takes 10 bytes or more: they are few enough
     most = min(MAX_SCANS, MAX_WORK // max(1, frame.width * frame.height))
     if data.count(b"\xff\xda") <= most:                         # at least the number of scans, and counted quickly
         return

@@ -29,7 +29,7 @@ UNREAD = {".heic", ".heif", ".jxl", ".psd", ".xcf", ".svg", ".eps", ".ps", ".ai"
 MAX_BYTES = 1 << 28               # of one picture file
 LARGE_BYTES = 1 << 25             # larger files are read one at a time, to spare memory
 CHUNK_BYTES = 1 << 22             # of images that one core decodes together; before they are resized, 32 times as many
-DARK = 16                         # of 255: if no pixel of a folder is as bright, a warning says so
+DARK = 16                         # of 255: a folder without a brighter pixel gets a warning
 SAMPLE = 64                       # pictures that are looked at for values of more than 8 bits
 VERSION = 2                       # of the decoding: a change of this number makes every cache be built again
 
@@ -172,7 +172,7 @@ class ImageFolder(Dataset):
     CelebA); 0 squeezes the whole picture. ``num_images``: read only the first N files. ``cache``: the folder of the
     cache (default: ``cache_folder()``); False decodes into memory and keeps nothing. ``budget``: bytes of memory that
     the images may take; more stay on disk, mapped. ``rebuild``: decode again even if the cache fits. If the cache
-    cannot be written, a warning says so, and the images stay in memory. ``white``: the value shown as white in
+    cannot be written, a warning gives the reason, and the images stay in memory. ``white``: the value shown as white in
     pictures of more than 8 bits; None takes the most that 8, 10, 12, 14 or 16 bits hold, as the values of the pictures
     need, and warns if that is less than 16.
 
