@@ -305,7 +305,8 @@ def test_many_latents_have_few_sliders_until_asked_for():
     last = explorer.order[-1]
     top = explorer.sliders[last].max
     explorer.set(last, top)
-    assert explorer.z[last].item() == pytest.approx(top) and len(explorer.sliders) == 40 and "hide" in explorer.panel.fold.description
+    assert explorer.z[last].item() == pytest.approx(top) and len(explorer.sliders) == 40
+    assert "hide" in explorer.panel.fold.description
     with pytest.raises(IndexError, match="no latent 40.*40"):
         explorer.set(40, 0.5)
 

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from bvae_helpers import checkpoints, latents
 from bvae_helpers import metrics as M
-from bvae_helpers.data import Sprites
+from bvae_helpers.data import FactorData, Sprites
 from bvae_helpers.metrics._groups import majority_accuracy
 from bvae_helpers.metrics._infomec import neighbour_information
 from bvae_helpers.metrics._predictors import areas_under_roc, concentration
@@ -298,8 +298,8 @@ def test_udr_names_what_is_wrong(codes, kls, said):
 def test_fresh_images_and_a_bank_agree():
     sprites, sizes = Sprites(), torch.tensor(Sprites.factor_sizes)
 
-    class Factors:                      # the images are the factors themselves, so that encoding costs nothing
-        factor_names, factor_sizes, sample_factors = sprites.factor_names, sprites.factor_sizes, Sprites.sample_factors
+    class Factors(FactorData):          # the images are the factors themselves, so that encoding costs nothing
+        factor_names, factor_sizes = sprites.factor_names, sprites.factor_sizes
 
         def images(self, factors):
             return factors
@@ -327,7 +327,7 @@ def test_a_model_is_an_encoder():
 def test_scores_that_draw_say_what_they_need(score):
     with pytest.raises(ValueError, match="pass encode .* and data"):
         score(lambda images: images)
-    with pytest.raises(TypeError, match="list has no factor_sizes"):
+    with pytest.raises(TypeError, match="FactorData.*got a list"):
         score(lambda images: images, [1, 2])
     with pytest.raises(ValueError, match="NaN"):
         score(lambda images: np.full((len(images), 3), np.nan), Sprites())

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from .. import latents
+from ..data import FactorData
 from ._checks import check_arrays, check_codes
 from ._predictors import protocol
 
@@ -27,9 +28,8 @@ class Fresh:
     """Images drawn for every group: the papers' protocol. A draw is an array of factors (n, K)."""
 
     def __init__(self, encode: Any, data: Any):
-        missing = [name for name in ("factor_sizes", "sample_factors", "images") if not hasattr(data, name)]
-        if missing:
-            raise TypeError(f"data must know its factors, and {type(data).__name__} has no {' and no '.join(missing)}")
+        if not isinstance(data, FactorData):
+            raise TypeError(f"data must know its factors (a data.FactorData), got a {type(data).__name__}")
         self.encode, self.data, self.num_factors = encoder(encode), data, len(data.factor_sizes)
 
     def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:

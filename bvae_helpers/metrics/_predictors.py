@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
 from ..data.threads import one_thread

@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from .. import checkpoints, latents, metrics
 from ..config import Config
-from ..data import load_data, render
+from ..data import FactorData, load_data, render
 from ..data.files import first_line
 from ..model import BetaVAE
 from . import results
@@ -180,7 +180,7 @@ def _losses(epochs: dict[str, list]) -> dict[str, float]:
 
 def measure(model: Any, data: Any, samples: int, dci: bool = True) -> dict[str, float]:
     """The scores of a row on ``samples`` new images, ``metrics.main_scores``; none if the data have no known factors."""
-    if not hasattr(data, "sample_factors"):
+    if not isinstance(data, FactorData):
         return {}
     images, factors = render(data, samples, MEASURED_SEED)
     return metrics.main_scores(*latents.encode(model, images), factors, dci=dci)
