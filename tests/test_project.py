@@ -244,6 +244,17 @@ def test_no_file_names_a_folder_of_a_machine(path):
     assert not found, found[0]
 
 
+IDIOM = re.compile(r"\b(?:(?:go|goes|went) on(?! the)|anew|asleep|sleeping|sleepers?|wakes? up)\b")
+
+
+@pytest.mark.parametrize("path", [*(ROOT / "bvae_helpers").rglob("*.py"), *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")],
+                         ids=lambda p: str(p.relative_to(ROOT)))
+def test_words_are_those_of_the_field(path):
+    """A run is resumed, latents are active or collapsed: no private idiom."""
+    found = IDIOM.search(path.read_text(encoding="utf-8"))
+    assert not found, found[0]
+
+
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SHOWN = [page.read_text(encoding="utf-8") for page in PAGES]
 
