@@ -47,7 +47,7 @@ def draw(images):
 def usual(explorer, filmstrip):
     """The callback of the tutorials: interact's sliders, a figure at each event -> set(latent, value)."""
     panel = explorer.panel
-    original, reconstruction = panel.originals[0], panel.reconstructions[0]
+    original, reconstruction = panel.first[0], panel.reconstruction
     sliders = {f"z{d}": widgets.FloatSlider(value=float(panel.home[d]), min=-9, max=9, step=0.001) for d in panel.sliders}
     moved = {"d": panel.order[0]}
 

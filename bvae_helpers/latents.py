@@ -97,9 +97,11 @@ def latent_ranges(mu: Tensor, low: float = 0.01, high: float = 0.99) -> tuple[Te
 def traversal_limits(mu: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
     """The ends of each latent's traversal: (N, D) and bool (D,) -> (D,) each.
 
-    The 1st and 99th percentile of the codes of an active latent; -2 and 2 for a collapsed one, whose codes are all alike.
+    For an active latent, the 1st and 99th percentile of its codes, rounded outwards to hundredths, so that a slider in
+    steps of 0.01 reaches both ends and 0; -2 and 2 for a collapsed one, whose codes are all alike.
     """
     low, high = latent_ranges(mu)
+    low, high = torch.floor(100 * low) / 100, torch.ceil(100 * high) / 100
     return torch.where(active, low, -2.0), torch.where(active, high, 2.0)
 
 

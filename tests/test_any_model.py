@@ -37,6 +37,18 @@ class Theirs(nn.Module):
         raise NotImplementedError("training is theirs")
 
 
+class Constant(nn.Module):
+    """A model without a single weight: the mean brightness is its code."""
+
+    latent_dim = 1
+
+    def encoder(self, x):
+        return x.mean((1, 2, 3))[:, None], torch.full((len(x), 1), -4.0)
+
+    def decoder(self, z):
+        return torch.sigmoid(z)[:, :, None, None].expand(-1, 1, SIDE, SIDE)
+
+
 def small(n=120):
     """Sprites of 16 x 16 pixels with their factors."""
     images, factors = render(Sprites(), n, seed=0)
@@ -45,7 +57,7 @@ def small(n=120):
 
 def models():
     torch.manual_seed(0)
-    one_channel = [Theirs(), torch.nn.DataParallel(Theirs()), Theirs().double()]
+    one_channel = [Theirs(), Theirs(latents=1), Constant(), torch.nn.DataParallel(Theirs()), Theirs().double()]
     return [pytest.param(model, id=f"{n} {type(model).__name__}") for n, model in enumerate(one_channel)]
 
 

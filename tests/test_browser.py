@@ -166,7 +166,7 @@ def test_collapsed_latents_unfold(quickstart):
 
 def test_the_gif_saves(quickstart):
     box = lab.explorer(quickstart)
-    box.get_by_role("button", name="save GIF").click()
+    box.get_by_role("button", name="make GIF").click()
     with quickstart.expect_download() as download:
         box.get_by_text("latents.gif").click()
     gif = Image.open(download.value.path())

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -42,8 +43,8 @@ def shown(explorer):
     return Image.open(io.BytesIO(explorer.picture.value))
 
 
-def thirds(explorer):
-    return [shown(explorer).crop((x, 0, x + 192, 192)).tobytes() for x in (0, 192 + GAP, 2 * (192 + GAP))]
+def thirds(explorer, channel="L"):
+    return [shown(explorer).getchannel(channel).crop((x, 0, x + 192, 192)).tobytes() for x in (0, 192 + GAP, 2 * (192 + GAP))]
 
 
 def saved(explorer):
@@ -82,7 +83,7 @@ def test_the_difference_is_grey_where_nothing_changed(explorer):
     grey = thirds(explorer)[1]
     assert set(grey) <= {127, 128}
     to_end(explorer)
-    assert thirds(explorer)[1] != grey and "difference" in explorer.panel.captions.value
+    assert thirds(explorer)[1] != grey and "now − reconstruction" in explorer.panel.captions.value
 
 
 def test_sliders_are_sorted_by_kl_and_labelled(explorer):
@@ -119,7 +120,9 @@ def test_starting_points(explorer):
     explorer.picker.buttons[1].click()
     assert explorer.picture.value != start and torch.equal(explorer.z, explorer.codes[1])
     explorer.zero.click()
-    assert not explorer.z.any() and set(thirds(explorer)[0]) == {255}      # no original
+    assert not explorer.z.any()
+    assert [set(third) for third in thirds(explorer, "A")] == [{0}, {0}, {255}]      # no original, nothing in its place
+    assert "original" not in explorer.panel.captions.value and "now" in explorer.panel.captions.value
     explorer.random.click()
     assert explorer.z.any()
 
@@ -176,7 +179,7 @@ def test_rounding_by_the_browser_is_no_move(explorer):
     assert explorer.panel.film_caption.value != film
 
 
-def test_an_exception_is_shown_and_the_sliders_go_on(explorer):
+def test_an_exception_is_shown_and_the_sliders_still_work(explorer):
     decoder, explorer.panel.model.decoder = explorer.panel.model.decoder, None
     to_end(explorer)
     assert "TypeError" in explorer.message.value
@@ -223,7 +226,7 @@ def test_two_models_side_by_side():
 def test_colour_images_of_any_size(size):
     model = BetaVAE(3, 3, [4], img_size=size)
     explorer = E.LatentExplorer(model, torch.rand(8, 3, size, size))
-    assert shown(explorer).mode == "RGB" and shown(explorer).width <= 3 * 192 + 2 * GAP
+    assert shown(explorer).mode == "RGBA" and shown(explorer).width <= 3 * 192 + 2 * GAP
     explorer.save.click()
     explorer.save_gif.click()
     assert "latents.gif" in explorer.message.value
@@ -249,3 +252,162 @@ def test_fit_to_grows_by_whole_factors_and_shrinks_smoothly():
     assert grown.shape[-1] == 16 and torch.equal(grown[..., ::2, ::2], image)
     flat = torch.full((1, 3, 100, 100), 77, dtype=torch.uint8)
     assert frames.fit_to(flat, 30).shape[-1] == 30 and (frames.fit_to(flat, 30) == 77).all()
+
+
+# Found by people who used it
+
+def from_browser(slider, value):
+    """A message of a browser: the slider has this value."""
+    slider.set_state({"value": value})
+
+
+def test_the_late_echo_of_a_browser_does_not_undo_what_code_has_set(explorer):
+    d = explorer.order[0]
+    slider, drawn = explorer.sliders[d], explorer.sliders[d].value
+    explorer.set(d, slider.max)
+    picture = explorer.picture.value
+    from_browser(slider, round(drawn, 2))                     # the browser draws the slider as it was created
+    assert slider.value == slider.max == pytest.approx(explorer.z[d].item()) and explorer.picture.value == picture
+    from_browser(slider, round(drawn, 2))                     # now it is a person who goes back to that value
+    assert slider.value == round(drawn, 2) == pytest.approx(explorer.z[d].item()) and explorer.picture.value != picture
+
+
+def test_a_persons_first_move_counts(explorer):
+    d = explorer.order[1]
+    from_browser(explorer.sliders[d], explorer.sliders[d].min)
+    assert explorer.z[d].item() == pytest.approx(explorer.sliders[d].min) and explorer.panel.active == d
+
+
+def test_sliders_can_stand_at_zero_exactly(explorer):
+    explorer.zero.click()
+    for slider in explorer.sliders.values():
+        steps = (0 - slider.min) / slider.step
+        assert slider.value == 0 and steps == pytest.approx(round(steps), abs=1e-3)
+
+
+def test_many_latents_have_few_sliders_until_asked_for():
+    torch.manual_seed(0)
+    model = BetaVAE(1, 40, [8, 8], network="sprites")
+    with torch.no_grad():
+        model.encoder.fc_var.bias.fill_(-4)
+    explorer = explore(model)
+    assert len(explorer.sliders) == 12 and "28 more latents" in explorer.panel.fold.description
+    last = explorer.order[-1]
+    top = explorer.sliders[last].max
+    explorer.set(last, top)
+    assert explorer.z[last].item() == pytest.approx(top) and len(explorer.sliders) == 40 and "hide" in explorer.panel.fold.description
+    with pytest.raises(IndexError, match="no latent 40.*40"):
+        explorer.set(40, 0.5)
+
+
+def test_a_collapsed_latent_can_be_set_from_code(explorer):
+    explorer.set(2, 1.0)
+    assert explorer.z[2] == 1 and explorer.panel.folded_box.layout.display is None
+    assert explorer.panel.fold.description == "hide 1 collapsed latent"
+
+
+def test_a_model_whose_latents_have_all_collapsed_has_sliders():
+    model = small_model(0)
+    with torch.no_grad():
+        for layer in (model.encoder.fc_mu, model.encoder.fc_var):
+            layer.weight.zero_(), layer.bias.zero_()
+    explorer = explore(model)
+    explorer.set(explorer.order[0], 1.0)
+    assert len(explorer.sliders) == 4 and repr(explorer) == "LatentExplorer: 0 active latents, 4 collapsed"
+
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def test_names_are_shown_as_text():
+    sprites = Sprites()
+    sprites.factor_names = [f"{HOSTILE} {k}" for k in range(5)]
+    factors = sprites.sample_factors(128, torch.Generator().manual_seed(0))
+    images = sprites.images(factors)
+    explorer = E.LatentExplorer({HOSTILE: small_model(0), 7: small_model(1)}, images, sprites, factors)
+    for panel in explorer.panels.values():
+        panel.labels = [f"z{d} · 1.0 nats · {HOSTILE}, 0.50" for d in range(4)]
+        panel.name_film(torch.zeros(9))
+        assert "<img" not in panel.film_caption.value and "&lt;img" in panel.film_caption.value
+        assert "<" not in panel.short_label(0) and panel.short_label(0).endswith(", 0.50")
+    explorer.panel.model.decoder.forward = lambda z: exec("raise ValueError(HOSTILE)", {"HOSTILE": HOSTILE})
+    to_end(explorer)
+    assert "&lt;img" in explorer.message.value and "<img" not in explorer.message.value
+    titles = [w.value for column in explorer.columns() for w in column.children if hasattr(w, "value")]
+    assert "&lt;img" in titles[0] and "<img" not in titles[0] and titles[1].startswith("<b>7</b>")
+
+
+def test_starting_from_a_picture_of_ones_own(explorer, tmp_path):
+    image = Sprites().images(torch.tensor([[1, 3, 5, 10, 20]]))[0]                     # (1, 64, 64)
+    picture = Image.fromarray(image[0].numpy())
+    picture.save(tmp_path / "mine.png")
+    expected = explorer.panel.model.eval().encode(image[None] / 255)[0].detach()
+    explorer.panel.model.train()
+    for mine in (image, image / 255, image.numpy(), picture, tmp_path / "mine.png", str(tmp_path / "mine.png")):
+        explorer.start(0)
+        explorer.start(mine)
+        torch.testing.assert_close(explorer.z, expected, atol=1e-4, rtol=1e-4)
+        assert set(thirds(explorer, "A")[0]) == {255} and "original" in explorer.panel.captions.value
+    explorer.reset.click()
+    with pytest.raises(ValueError, match="shape"):
+        explorer.start(torch.zeros(1, 32, 32))
+    with pytest.raises(IndexError):
+        explorer.start(8)
+
+
+def test_the_chosen_picture_is_marked(explorer):
+    def marked():
+        return [k for k, button in enumerate(explorer.picker.buttons) if button.layout.border_top]
+
+    assert marked() == [0]
+    explorer.picker.buttons[3].click()
+    assert marked() == [3]
+    explorer.zero.click()
+    assert marked() == []
+
+
+def test_a_model_that_is_being_trained_is_measured_again(explorer):
+    before, labels = explorer.picture.value, list(explorer.panel.labels)
+    with torch.no_grad():
+        explorer.panel.model.encoder.fc_mu.weight *= 0.5
+        explorer.panel.model.decoder.decoder_input[0].bias += 1
+    explorer.refresh()
+    assert explorer.picture.value != before and explorer.panel.labels != labels
+    d = explorer.order[0]
+    assert explorer.sliders[d].description == explorer.panel.short_label(d) and torch.equal(explorer.z, explorer.codes[0])
+
+
+def test_several_threads_may_move_sliders(explorer):
+    errors = []
+
+    def drag(d):
+        try:
+            for value in np.linspace(explorer.sliders[d].min, explorer.sliders[d].max, 20):
+                explorer.set(d, float(value))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=drag, args=(d,)) for d in explorer.order]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == [] and explorer.message.value == ""
+    for d in explorer.order:
+        assert explorer.z[d].item() == pytest.approx(explorer.sliders[d].max)
+
+
+def test_closing_frees_the_widgets():
+    module = E.widgets.widgets.widget
+    alive = module._instances if hasattr(module, "_instances") else E.widgets.Widget.widgets       # ipywidgets 8, 7
+    before = set(alive)
+    explorer = explore(small_model(0))
+    explorer.panel.fold.click()
+    made = set(alive) - before
+    explorer.close()
+    assert len(made) > 100 and len(set(alive) & made) < 5
+
+
+def test_there_must_be_a_model():
+    with pytest.raises(ValueError, match="needs a model"):
+        E.LatentExplorer({}, torch.rand(8, 1, 16, 16))

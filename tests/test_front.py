@@ -1,4 +1,4 @@
-"""The site's front page: its renderer, its encoder and its score in JavaScript against the package's, in a real Chromium."""
+"""The site's front page: its renderer, its encoder and its score in JavaScript against those of the package."""
 
 import importlib.util
 import pathlib

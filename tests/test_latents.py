@@ -64,6 +64,14 @@ def test_latent_ranges():
     assert torch.allclose(low, torch.tensor([0.01, -4.9])) and torch.allclose(high, torch.tensor([0.99, 4.9]))
 
 
+def test_traversal_limits_hold_the_codes_of_active_latents_and_can_be_reached_in_hundredths():
+    mu = torch.stack([torch.linspace(-1.2345, 2.3456, 101), torch.linspace(-0.01, 0.01, 101)], dim=1)
+    low, high = Z.traversal_limits(mu, torch.tensor([True, False]))
+    assert low.tolist() == pytest.approx([-1.20, -2.0]) and high.tolist() == pytest.approx([2.31, 2.0])
+    inner_low, inner_high = Z.latent_ranges(mu)
+    assert low[0] <= inner_low[0] < low[0] + 0.01 and high[0] - 0.01 < inner_high[0] <= high[0]
+
+
 def test_traversals_move_one_latent_from_end_to_end(model):
     z = torch.tensor([0.3, -0.7, 1.1])
     rows = Z.traversals(model, z, [2, 0], low=-2.0, high=torch.tensor([1.0, 2.0, 3.0]), steps=5)

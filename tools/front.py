@@ -44,7 +44,8 @@ def content() -> dict:
     images, factors = render(data, SAMPLES, seed=1)
     mu, logvar = L.encode(model, images)
     found = [name for name, _ in carried(mu, factors, data.factor_names)]
-    encoder = nn.Sequential(model.encoder.fold, model.encoder.encoder, nn.Flatten(), model.encoder.fc, model.encoder.fc_mu)
+    parts = model.encoder
+    encoder = nn.Sequential(parts.fold, parts.encoder, nn.Flatten(), parts.fc, parts.fc_mu)
     middle = L.encode(model, data.images(torch.tensor([BEGIN])))[0][0]
     page = describe(model, images, data, factors)
     page["front"] = {"encoder": network(encoder, to_batch(images[:64])), "tables": tables(), "shapes": sprites.SHAPES,
@@ -56,7 +57,7 @@ def content() -> dict:
 
 def write(path: str | pathlib.Path) -> None:
     """Write the front page."""
-    scripts = [PAGE / "decoder.js", PAGE / "page.js", *(FRONT / name for name in ("sprites.js", "scores.js", "front.js"))]
+    scripts = [PAGE / "decoder.js", PAGE / "page.js", FRONT / "sprites.js", FRONT / "scores.js", FRONT / "front.js"]
     page = fill(FRONT / "front.html", [PAGE / "page.css", FRONT / "front.css"], scripts, content()).encode("utf-8")
     write_whole(path, lambda file: file.write(page))
 

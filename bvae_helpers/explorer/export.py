@@ -22,10 +22,11 @@ from ..data.files import write_whole
 from ..model import unwrap
 from ..plots import latent_labels
 
-__all__ = ["PAGE", "describe", "export", "fill", "network"]
+__all__ = ["PAGE", "describe", "export", "fill", "network", "page"]
 
 PAGE = pathlib.Path(__file__).parent / "page"
 LARGEST_DIFFERENCE = 1e-4       # of a pixel, 0 to 1, between weights of 16 and of 32 bits; a grey level is 4e-3
+TITLE = "What each latent does"
 HOW_TO_READ = ("Latents are sorted by their KL in nats, the most that each can carry about a picture; collapsed ones "
                "carry nothing. A slider spans the values that the model gave to 98 of 100 pictures.")
 FACTORS = (" The name in a label is the factor that the latent carries most of; the number after it is the share, "
@@ -35,7 +36,7 @@ WITHOUT_EFFECT = (nn.Identity, nn.Flatten, nn.Dropout, nn.Dropout2d)     # in ev
 
 def export(models: nn.Module | dict[str, nn.Module], images: Any, data: Any = None,
            factors: torch.Tensor | None = None, path: str | os.PathLike = "latents.html", choices: int = 8,
-           title: str = "What each latent does") -> pathlib.Path:
+           title: str = TITLE) -> pathlib.Path:
     """Write the explorer of one model, or of several side by side, as one HTML file -> its path.
 
     The arguments are those of ``LatentExplorer``: ``models`` is a model or a dict, name -> model; on ``images``
@@ -48,11 +49,16 @@ def export(models: nn.Module | dict[str, nn.Module], images: Any, data: Any = No
 
     Raises ValueError for images that are neither grey nor RGB, or a decoder with a layer that the page does not know.
     """
-    content = describe(models, images, data, factors, choices)
-    scripts = [PAGE / "decoder.js", PAGE / "page.js"]
-    page = fill(PAGE / "page.html", [PAGE / "page.css"], scripts, {**content, "title": title}).encode("utf-8")
-    write_whole(path, lambda file: file.write(page))
+    content = page(models, images, data, factors, choices, title)
+    write_whole(path, lambda file: file.write(content))
     return pathlib.Path(path)
+
+
+def page(models: nn.Module | dict[str, nn.Module], images: Any, data: Any = None, factors: torch.Tensor | None = None,
+         choices: int = 8, title: str = TITLE) -> bytes:
+    """The file that ``export`` writes; the arguments and errors are the same."""
+    content = {**describe(models, images, data, factors, choices), "title": title}
+    return fill(PAGE / "page.html", [PAGE / "page.css"], [PAGE / "decoder.js", PAGE / "page.js"], content).encode("utf-8")
 
 
 def describe(models: nn.Module | dict[str, nn.Module], images: Any, data: Any = None,

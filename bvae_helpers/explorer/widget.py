@@ -1,20 +1,31 @@
-"""The live explorer: drag a slider, the decoded image moves with it.
+"""The live explorer: drag a slider, and the decoded image moves with it.
 
-A slider event decodes one image and puts a small PNG into one ``widgets.Image`` in place: no
-matplotlib, nothing redrawn, nothing piled up. The filmstrip is decoded when another latent is
-touched, not at every event. It works under ipywidgets 7.7 and 8.
+A slider event decodes one image and puts a small PNG into one ``widgets.Image``, in place: no matplotlib, nothing
+redrawn, nothing piled up. The filmstrip is decoded when another latent is moved, not at every event. It works with
+ipywidgets 7.7 and 8.
 
-Events that come faster than images can be made are dropped in the browser: a slider sends its next
-value when the kernel has answered the one before, and then its newest, so the last always wins.
+Events that come faster than images can be made are dropped in the browser: a slider sends its next value when the
+kernel has answered the one before, and then its newest, so the last one always wins.
 """
 
+import html
+import os
+import pathlib
+import threading
+from collections.abc import Callable
+
 import ipywidgets as widgets
+import numpy as np
 import torch
+from torch import Tensor, nn
 
 from .. import latents as L
-from ..data import as_images
+from ..data import as_images, image_of, to_batch
+from ..data.decoding import decode
 from . import frames
 from .panel import GAP, Panel, Strip
+
+__all__ = ["LatentExplorer"]
 
 THUMB = 48          # pixels of a thumbnail of the picker
 BEAT = 60           # milliseconds between two pictures when playing
@@ -22,30 +33,45 @@ PERIOD = 48         # pictures of one sweep to and fro
 
 
 class LatentExplorer:
-    """Sliders over the latents of a model; ``images`` (N, C, S, S) are its starting points.
+    """Sliders over the latents of a model; the first ``choices`` of ``images`` are its starting points.
 
-    Latents are sorted by KL, measured on all the images, and labelled with it and, where the
-    ``factors`` (N, K) are given, with the factor each carries and its share (``data.factor_names``
-    names them). A slider spans the codes' 1st to 99th percentile. Latents without information are
-    folded away. ``model`` may be a dict, name -> model: then they stand side by side, each with its
-    sliders, started from the same image. Raises ValueError for images that cannot be shown.
+    ``model`` is anybody's (see ``bvae_helpers.model``), or a dict from name to model: then they stand side by side,
+    each with its sliders, started from the same image. ``images``: what ``data.as_images`` takes. Latents are sorted
+    by KL, measured on all images, and labelled with it and, if ``factors`` (N, K) are given, with the factor that each
+    carries and its share; ``data.factor_names`` names the factors. A slider spans the 1st to 99th percentile of the
+    codes. Collapsed latents, and all but the first 12, are folded away.
+
+    ``start`` takes a picture of your own, too; ``refresh`` measures a model again that is being trained; ``close``
+    frees the widgets. Raises ValueError if there is no model or no image.
     """
 
-    def __init__(self, model, images, data=None, factors=None, choices=8):
+    def __init__(self, model: nn.Module | dict[str, nn.Module], images, data=None, factors=None, choices: int = 8):
         images = as_images(images)
-        first = images.take(torch.arange(min(choices, len(images))))
         models = model if isinstance(model, dict) else {"": model}
-        side, width = (192, 3 * 192 + 2 * GAP) if len(models) == 1 else (128, 360)
-        names = () if factors is None else getattr(data, "factor_names", [f"factor {k}" for k in range(factors.shape[1])])
-        self.message, self.failed, self.quiet = widgets.HTML(), False, False
-        self.panels = {name: Panel(m, images, first, factors, names, side, width, self.guarded, self.touch)
+        if not models or choices < 1:
+            raise ValueError(f"the explorer needs a model and at least one image, got {len(models)} models and "
+                             f"choices={choices}")
+        first = images.take(torch.arange(min(choices, len(images))))
+        if len(models) == 1:
+            side, width = 192, 420
+        else:
+            side, width = 128, 400
+        names = ()
+        if factors is not None:
+            names = getattr(data, "factor_names", [f"factor {k}" for k in range(len(factors[0]))])
+        self.message = widgets.HTML(layout={"min_height": "30px"})         # room for a link, so that it moves nothing
+        self.failed, self.quiet, self.lock = False, False, threading.RLock()
+        self.panels = {str(name): Panel(m, images, first=first, factors=factors, names=names, side=side, width=width,
+                                        readout=len(models) == 1, guarded=self.guarded, touched=self.touch)
                        for name, m in models.items()}
         self.panel = next(iter(self.panels.values()))       # the one that was touched last
         self.interpolating = False                          # whether the interpolation was touched after it
         self.widget = self.build(first)
         self.start(0)
 
-    def build(self, choices):
+    # Widgets
+
+    def build(self, choices: Tensor) -> widgets.VBox:
         """Lay the widgets out and connect them."""
         self.picker = Strip([str(k + 1) for k in range(len(choices))], THUMB, self.guarded(self.start))
         self.picker.show(choices)
@@ -54,92 +80,147 @@ class LatentExplorer:
         self.reset = self.button("reset all", self.reset_all)
         self.toward = widgets.Dropdown(options=[(f"image {k + 1}", k) for k in range(len(choices))],
                                        value=min(1, len(choices) - 1), layout={"width": "100px"})
-        self.t = widgets.FloatSlider(value=0, min=0, max=1, step=0.01, description="interpolate to", readout_format=".2f",
-                                     style={"description_width": "90px"}, layout={"width": "300px"})
+        self.t = widgets.FloatSlider(value=0, min=0, max=1, step=0.01, description="interpolate to",
+                                     readout_format=".2f", style={"description_width": "90px"}, layout={"width": "300px"})
         self.play = widgets.Play(min=0, max=10 ** 6, interval=BEAT)
         self.wide = widgets.Checkbox(description="±3", indent=False, layout={"width": "60px"})
         self.difference = widgets.Checkbox(description="difference", indent=False, layout={"width": "110px"})
-        self.save, self.save_gif = self.button("save PNG", self.offer_png), self.button("save GIF", self.offer_gif)
+        self.save, self.save_gif = self.button("make PNG", self.offer_png), self.button("make GIF", self.offer_gif)
         self.watch(self.t, self.interpolate)
         self.watch(self.toward, lambda _: self.interpolate(self.t.value))
         self.watch(self.play, self.tick)
         self.watch(self.wide, lambda on: self.each(lambda p: p.widen(on)))
         self.watch(self.difference, lambda on: self.each(lambda p: p.show_difference(on)))
-        bar = [[self.picker.widget, self.zero, self.random, self.reset],
-               [self.t, self.toward, self.play, self.wide, self.difference, self.save, self.save_gif]]
-        wrap = {"flex_flow": "row wrap", "align_items": "flex-start"}
-        return widgets.VBox([*(widgets.HBox(line, layout={**wrap, "align_items": "center"}) for line in bar), self.message,
-                             widgets.HBox(self.columns(), layout=wrap)])
+        lines = [[self.picker.widget, self.zero, self.random, self.reset],
+                 [self.t, self.toward, self.play, self.wide, self.difference, self.save, self.save_gif]]
+        wrap = {"flex_flow": "row wrap"}
+        self.bars = [widgets.HBox(line, layout={**wrap, "align_items": "center"}) for line in lines]
+        panels = widgets.HBox(self.columns(), layout={**wrap, "align_items": "flex-start"})
+        return widgets.VBox([*self.bars, self.message, panels])
 
-    def columns(self):
-        """One model: sliders beside pictures. Several: a column each, pictures on top."""
+    def columns(self) -> list[widgets.Widget]:
+        """One model: pictures beside sliders. Several: a column each, pictures on top."""
         if len(self.panels) == 1:
-            return [self.panel.slider_box, self.panel.picture_box]
-        return [widgets.VBox([widgets.HTML(f"<b>{escape(name)}</b> · {p.nats:.1f} nats"), p.picture_box, p.slider_box],
-                             layout={"margin": "0 8px 0 0"}) for name, p in self.panels.items()]
+            return [self.panel.picture_box, self.panel.slider_box]
+        columns = []
+        for name, panel in self.panels.items():
+            panel.picture_box.layout.flex = panel.slider_box.layout.flex = "0 0 auto"
+            title = widgets.HTML(f"<b>{html.escape(name)}</b> · {panel.nats:.1f} nats")
+            columns.append(widgets.VBox([title, panel.picture_box, panel.slider_box],
+                                        layout={"width": f"{panel.width + 30}px", "margin": "0 8px 0 0"}))
+        return columns
 
-    def button(self, name, action):
+    def button(self, name: str, action: Callable[[], None]) -> widgets.Button:
+        """A button that does ``action``. To add one of your own: ``explorer.bars[1].children += (button,)``."""
         made, action = widgets.Button(description=name, layout={"width": "92px"}), self.guarded(action)
         made.on_click(lambda _: action())
         return made
 
-    def watch(self, widget, action):
+    def watch(self, widget: widgets.Widget, action: Callable) -> None:
+        """Call ``action`` with each new value that a person gives the widget."""
         action = self.guarded(action)
-        widget.observe(lambda change: self.quiet or action(change["new"]), "value")
 
-    def guarded(self, action):
-        """A callback that shows an exception in the widget, where it would else vanish, and goes on."""
+        def changed(change):
+            if not self.quiet:
+                action(change["new"])
+
+        widget.observe(changed, "value")
+
+    def guarded(self, action: Callable) -> Callable:
+        """A callback that shows an exception in the explorer, where it would otherwise vanish; one at a time."""
 
         def callback(*values):
-            try:
-                action(*values)
-                if self.failed:
-                    self.message.value, self.failed = "", False
-            except Exception as error:
-                self.failed = True
-                self.message.value = f'<b style="color:#D55E00">{type(error).__name__}: {escape(str(error))}</b>'
+            with self.lock:
+                try:
+                    action(*values)
+                    if self.failed:
+                        self.message.value, self.failed = "", False
+                except Exception as error:
+                    self.failed = True
+                    words = html.escape(f"{type(error).__name__}: {error}")
+                    self.message.value = f'<b style="color:#D55E00">{words}</b>'
 
         return callback
 
-    def each(self, action):
+    # Moving
+
+    def each(self, action: Callable[[Panel], None]) -> None:
+        """Do ``action`` with each panel."""
         for panel in self.panels.values():
             action(panel)
 
-    def touch(self, panel):
+    def touch(self, panel: Panel) -> None:
+        """Note that ``panel`` was moved last."""
         self.panel, self.interpolating = panel, False
 
-    def start(self, choice):
-        """Start from image number ``choice`` (from 0), from "zero", or from a "random" draw of the prior."""
-        self.message.value = ""
-        image = choice if isinstance(choice, int) else None
-        for p in self.panels.values():
-            z = {"zero": torch.zeros, "random": torch.randn}[choice](len(p.z)) if image is None else None
-            p.start(image, z)
-            p.caption()
-        self.rest()
+    def start(self, choice) -> None:
+        """Start from image number ``choice`` (from 0); from "zero" or a "random" draw of the prior; or from a picture.
 
-    def rest(self):
-        """The interpolation slider back to its beginning, without moving anything."""
+        A picture is a path, a PIL picture, or an image (C, S, S), uint8 or float in [0, 1].
+        Raises ValueError for an image of another shape than the model's, IndexError for a number that is not there.
+        """
+        with self.lock:
+            self.message.value = ""
+            known = isinstance(choice, (int, np.integer)) and not isinstance(choice, bool)
+            drawn = isinstance(choice, str) and choice in ("zero", "random")
+            image = range(len(self.panel.first))[choice] if known else None
+            picture = None if known or drawn else self.read(choice)
+            for panel in self.panels.values():
+                if known:
+                    panel.start(image, panel.first[image], panel.codes[image])
+                elif picture is not None:
+                    panel.start(None, picture, L.encode(panel.model, picture[None])[0][0])
+                elif choice == "zero":
+                    panel.start(None, None, torch.zeros(len(panel.z)))
+                else:
+                    panel.start(None, None, torch.randn(len(panel.z)))
+            self.picker.mark(image)
+            self.rest()
+
+    def read(self, picture) -> Tensor:
+        """A path, a PIL picture or an image (C, S, S) -> an image like the first ones, float in [0, 1]."""
+        channels, size, _ = shape = tuple(self.panel.first.shape[1:])
+        if isinstance(picture, (str, os.PathLike)):
+            picture = decode(pathlib.Path(picture).expanduser().read_bytes(), size, channels)
+        elif hasattr(picture, "getbands"):
+            picture = picture.convert("RGB" if channels == 3 else "L").resize((size, size))
+        image = to_batch(image_of(picture)[None])[0]
+        if tuple(image.shape) != shape:
+            raise ValueError(f"this explorer's images have shape {shape}, got {tuple(image.shape)}")
+        return image
+
+    def rest(self) -> None:
+        """Put the interpolation slider back to its beginning without moving anything."""
         self.quiet = True
         self.t.value = 0
         self.quiet = False
 
-    def reset_all(self):
-        """Everything back to the start; from there, to zero, the prior's mean."""
+    def reset_all(self) -> None:
+        """Return every latent to the start; from there, to zero, the prior's mean."""
         at_home = all(torch.equal(p.z, p.home) for p in self.panels.values())
         self.each(lambda p: p.go(torch.zeros_like(p.home) if at_home else p.home))
         self.rest()
 
-    def between(self, panel, t):
+    def refresh(self) -> None:
+        """Measure the models again, which have been trained further, and start from the first image.
+
+        Between two epochs: ``fit(model, data, config, stop_after=n)``, ``explorer.refresh()``, ``fit`` again.
+        """
+        with self.lock:
+            self.each(lambda p: p.refresh())
+            self.start(0)
+
+    def between(self, panel: Panel, t: float) -> Tensor:
         """The code a share ``t`` of the way from the start to the image chosen as the end, (D,)."""
         return torch.lerp(panel.home, panel.codes[self.toward.value], t)
 
-    def interpolate(self, t):
+    def interpolate(self, t: float) -> None:
+        """Show the code a share ``t`` of the way to the image chosen as the end."""
         self.interpolating = True
         self.each(lambda p: p.go(self.between(p, t)))
 
-    def tick(self, beat):
-        """Playing: what was touched last, a latent or the interpolation, sweeps to and fro."""
+    def tick(self, beat: int) -> None:
+        """Play: sweep what was touched last, a latent or the interpolation, to and fro."""
         share = abs((beat / PERIOD * 2 + 1) % 2 - 1)
         if self.interpolating:
             self.t.value = share
@@ -147,12 +228,28 @@ class LatentExplorer:
             low, high = self.panel.span(self.panel.active)
             self.set(self.panel.active, low + share * (high - low), self.panel)
 
-    def set(self, latent, value, panel=None):
-        """Move a slider from code, as a finger would; with several models, of the ``panel`` of one."""
-        (panel or self.panel).sliders[latent].value = value
+    def set(self, latent: int, value: float, panel: Panel | None = None) -> None:
+        """Move a slider from code, as a person would; with several models, that of one ``panel``.
 
-    def offer_png(self):
-        """Offer what is seen, and its z, for download."""
+        Raises IndexError for a latent that the model does not have.
+        """
+        with self.lock:
+            (panel or self.panel).sliders[latent].value = value
+
+    def close(self) -> None:
+        """Remove the explorer from the page and free its widgets."""
+        stack = [self.widget]
+        while stack:
+            widget = stack.pop()
+            stack.extend(getattr(widget, "children", ()))
+            for part in (getattr(widget, "layout", None), getattr(widget, "style", None), widget):
+                if part is not None:
+                    part.close()
+
+    # Saving
+
+    def offer_png(self) -> None:
+        """Offer what is shown, and its z, for download."""
         seen = []
         for p in self.panels.values():
             film = L.traverse(p.model, p.z, p.active, torch.tensor(p.film_values))
@@ -161,7 +258,7 @@ class LatentExplorer:
         codes = "".join(f"<br><code>z = {[round(v, 3) for v in p.z.tolist()]}</code>" for p in self.panels.values())
         self.message.value = frames.link("latents.png", frames.png(frames.column(seen, GAP)), "image/png") + codes
 
-    def offer_gif(self):
+    def offer_gif(self) -> None:
         """Offer a GIF of what was touched last, sweeping to and fro once."""
         there = torch.linspace(0, 1, PERIOD // 2)
         share = torch.cat([there, there.flip(0)[1:-1]])
@@ -174,13 +271,37 @@ class LatentExplorer:
         pictures = [frames.row(torch.stack(seen), self.panel.side, GAP) for seen in zip(*films)]
         self.message.value = frames.link("latents.gif", frames.gif(pictures, BEAT), "image/gif")
 
-    # The panel touched last, by its parts
-    order = property(lambda self: self.panel.order)
-    folded = property(lambda self: self.panel.folded)
-    sliders = property(lambda self: self.panel.sliders)
-    picture = property(lambda self: self.panel.picture)
-    codes = property(lambda self: self.panel.codes)
-    z = property(lambda self: self.panel.z)
+    # The parts of the panel that was touched last
+
+    @property
+    def order(self) -> list[int]:
+        """The latents, sorted by KL, the largest first."""
+        return self.panel.order
+
+    @property
+    def folded(self) -> list[int]:
+        """The latents whose sliders are folded away."""
+        return self.panel.folded
+
+    @property
+    def sliders(self) -> dict[int, widgets.FloatSlider]:
+        """Latent -> slider. Asking for one that is folded away unfolds it."""
+        return self.panel.sliders
+
+    @property
+    def picture(self) -> widgets.Image:
+        """The picture of original, reconstruction and now."""
+        return self.panel.picture
+
+    @property
+    def codes(self) -> Tensor:
+        """The codes of the starting points, (choices, D)."""
+        return self.panel.codes
+
+    @property
+    def z(self) -> Tensor:
+        """The code that is shown, (D,)."""
+        return self.panel.z
 
     def _repr_mimebundle_(self, include=None, exclude=None, **options):
         if hasattr(self.widget, "_repr_mimebundle_"):           # ipywidgets 8
@@ -189,10 +310,9 @@ class LatentExplorer:
             "version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}}
 
     def __repr__(self):
-        live = [f"{name + ': ' if name else ''}{len(p.order) - len(p.folded)} live latents, {len(p.folded)} collapsed"
-                for name, p in self.panels.items()]
-        return f"LatentExplorer: {'; '.join(live)}"
-
-
-def escape(text):
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+        counts = []
+        for name, panel in self.panels.items():
+            collapsed = int(panel.collapsed.sum())
+            count = f"{len(panel.order) - collapsed} active latents, {collapsed} collapsed"
+            counts.append(f"{name}: {count}" if name else count)
+        return f"LatentExplorer: {'; '.join(counts)}"

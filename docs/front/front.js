@@ -102,15 +102,18 @@ function turnBack(first, second, angle) {
 
 function turnedShares(angle) {
     const [one, two] = front.pair, cos = Math.cos(angle), sin = Math.sin(angle), table = turned.shares.slice();
-    [table[one], table[two]] = shares([discretize(front.codes.map(row => cos * row[one] + sin * row[two])),
-                                       discretize(front.codes.map(row => cos * row[two] - sin * row[one]))], turned.factors);
+    const first = discretize(front.codes.map(row => cos * row[one] + sin * row[two]));
+    const second = discretize(front.codes.map(row => cos * row[two] - sin * row[one]));
+    [table[one], table[two]] = shares([first, second], turned.factors);
     return table;
 }
 
 function showTurn() {
     const angle = Number(turned.angle.input.value) * Math.PI / 180, table = turnedShares(angle);
     turned.score.textContent = number(mig(table), 3);
-    front.pair.forEach((latent, k) => turned.cells[k].forEach((cell, f) => { cell.textContent = number(table[latent][f]); }));
+    front.pair.forEach((latent, k) => turned.cells[k].forEach((cell, f) => {
+        cell.textContent = number(table[latent][f]);
+    }));
     paint(turned.picture, decoder(turnBack(Number(turned.slider.input.value), 0, angle)));
     turned.film.forEach((canvas, k) => paint(canvas, decoder(turnBack(-2 + 4 * k / (STEPS - 1), 0, angle))));
 }
