@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 import threading
 
@@ -196,6 +197,15 @@ def test_the_model_keeps_its_mode(explorer):
 def test_png_and_z_can_be_saved(explorer):
     explorer.save.click()
     assert Image.open(io.BytesIO(saved(explorer))).width == 3 * 192 + 2 * GAP and "z = [" in explorer.message.value
+
+
+def test_the_explorer_can_be_saved_as_a_page(explorer):
+    explorer.save_page.click()
+    name, page = re.search(r'download="([^"]+)" href="data:text/html;base64,([^"]+)"', explorer.message.value).groups()
+    page = base64.b64decode(page).decode("utf-8")
+    assert name == "latents.html" and page.startswith("<!DOCTYPE html>")
+    for label in explorer.panel.labels:
+        assert json.dumps(label) in page
 
 
 def test_gif_of_a_latent_and_of_an_interpolation(explorer):
