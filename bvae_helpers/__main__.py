@@ -328,14 +328,14 @@ def images_to_measure(args, config: Config):
     """
     import torch
 
-    from .data import as_images, load_data, render, split
+    from .data import FactorData, as_images, load_data, render, split
 
     if args.images < 2:
         raise ValueError(f"--images must be at least 2, got {args.images}")
     if args.data_path:
         config = config.replace(data_path=args.data_path, num_images=None)
     data = load_data(config)
-    if hasattr(data, "sample_factors"):
+    if isinstance(data, FactorData):
         images, factors = render(data, args.images, args.seed)
         return images, data, factors
     images = as_images(data, config.num_images, config.seed)

@@ -1,5 +1,6 @@
 """Every setting of a run, its default and its range."""
 
+import contextlib
 import difflib
 import json
 import os
@@ -188,7 +189,8 @@ def _checked(f, value):
 def _plain(value):
     """NumPy's and PyTorch's scalars, paths and subclasses of str as Python's own types; anything else as it is."""
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        value = value.item()
+        with contextlib.suppress(RuntimeError):         # a tensor without data
+            value = value.item()
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     return str.__str__(value) if isinstance(value, str) else value       # str(value) of an Enum would be its name

@@ -21,8 +21,9 @@ from . import latents as L
 from .data import as_images, to_batch, to_rgb
 from .metrics import factor_entropies, mutual_information
 
-__all__ = ["COLOURS", "Shown", "carried", "curves", "early_pictures", "factor_report", "grid", "group_runs", "heat_map", "information_share",
-           "kl_bars", "kl_over_time", "latent_labels", "lines", "rows", "set_style", "sheet", "show", "signature", "tradeoff"]
+__all__ = ["COLOURS", "Shown", "carried", "curves", "early_pictures", "factor_report", "grid", "group_runs",
+           "heat_map", "information_share", "kl_bars", "kl_over_time", "latent_labels", "lines", "rows", "set_style", "sheet",
+           "show", "signature", "tradeoff"]
 
 # The palette of Okabe & Ito, safe for colour-blind readers
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000"]

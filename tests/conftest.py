@@ -1,7 +1,7 @@
 """What several test modules share: one thread, small pictures, a small network, and a way to compare runs.
 
     BVAE_TEST_CORES=16 python -m pytest       # as on a machine of 16 cores
-    BVAE_TEST_CUDA=1 python -m pytest         # as on a machine with CUDA: fails whatever uses the card unasked
+    BVAE_TEST_CUDA=1 python -m pytest         # CUDA is the default device: what uses a card unasked fails without one
 
 Both change what Python is told, not what the machine has. They hold in the process of the tests, not in
 processes that tests start.
@@ -16,6 +16,11 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest
 import torch
 
+import bvae_helpers.model
+
+if "BVAE_TEST_CUDA" in os.environ:        # before other modules take the function by its name
+    bvae_helpers.model.default_device = lambda: torch.device("cuda")
+
 from bvae_helpers.config import Config
 from bvae_helpers.data import Sprites
 from bvae_helpers.model import BetaVAE
@@ -27,8 +32,6 @@ if "BVAE_TEST_CORES" in os.environ:
     CORES = int(os.environ["BVAE_TEST_CORES"])
     os.cpu_count = lambda: CORES
     os.sched_getaffinity = lambda process: set(range(CORES))
-if "BVAE_TEST_CUDA" in os.environ:
-    torch.cuda.is_available = lambda: True
 
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"   # real data, next to a checkout or not at all
 

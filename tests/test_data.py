@@ -8,13 +8,13 @@ from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 
 from bvae_helpers.config import Config
-from bvae_helpers.data import Sprites
-from bvae_helpers.data import batches as D
+from bvae_helpers import data as D
+from bvae_helpers.data import DSprites, Sprites
 
 SIZES = (3, 2, 2, 2, 2)
 
 
-class SmallDSprites(D.DSprites):
+class SmallDSprites(DSprites):
     """The reader of the real file on a lattice of 48 images."""
 
     factor_sizes = SIZES
@@ -51,7 +51,7 @@ def test_dsprites_reads_in_lattice_order_and_opens_no_pickle(dsprites_file):
 
 def test_dsprites_answers_like_sprites(dsprites_file):
     data = SmallDSprites(dsprites_file[0])
-    assert set(dir(Sprites)) & {"factor_names", "factor_sizes", "images", "sample_factors"} <= set(dir(data))
+    assert isinstance(data, D.FactorData)
     factors = data.sample_factors(200, torch.Generator().manual_seed(0))
     assert factors.shape == (200, 5) and [int(c.max()) + 1 for c in factors.T] == list(SIZES)
     assert len(D.as_images(data)) == 48
@@ -72,32 +72,14 @@ def test_a_file_that_is_not_dsprites_is_named(dsprites_file, tmp_path, content):
         np.savez(path, weights=np.zeros(3))
     else:
         path.write_bytes(content if isinstance(content, bytes) else dsprites_file[0].read_bytes()[:-200])
-    with pytest.raises(ValueError, match="wrong.npz' is not the dSprites file"):
+    with pytest.raises(ValueError, match="wrong.npz' is not dSprites, or not all of it"):
         D.DSprites(path)
-
-
-def test_another_h5_file_is_named(tmp_path):
-    h5py = pytest.importorskip("h5py", reason="h5py is an optional extra")
-    with h5py.File(tmp_path / "other.h5", "w") as file:
-        file["weights"] = np.zeros(3)
-    with pytest.raises(ValueError, match="other.h5' is not 3D Shapes: it holds weights"):
-        D.Shapes3D(tmp_path / "other.h5")
-
-
-def test_shapes3d(tmp_path):
-    h5py = pytest.importorskip("h5py", reason="h5py is an optional extra")
-    pixels = np.random.default_rng(0).integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)
-    with h5py.File(tmp_path / "3dshapes.h5", "w") as file:
-        file["images"] = pixels
-    data = D.Shapes3D(tmp_path / "3dshapes.h5")
-    factors = D.factors_of(torch.tensor([7, 3, 7]), data.factor_sizes)
-    assert np.array_equal(data.images(factors).numpy(), pixels[[7, 3, 7]].transpose(0, 3, 1, 2))
 
 
 def test_load_data_chooses_the_reader(dsprites_file, tmp_path, monkeypatch):
     assert isinstance(D.load_data(Config.sprites()), Sprites)
-    monkeypatch.setattr(D.DSprites, "factor_sizes", SIZES)
-    assert isinstance(D.load_data(Config.sprites(data_path=dsprites_file[0])), D.DSprites)
+    monkeypatch.setattr(DSprites, "factor_sizes", SIZES)
+    assert isinstance(D.load_data(Config.sprites(data_path=dsprites_file[0])), DSprites)
     Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
     assert D.load_data(Config(data_path=tmp_path, img_size=16)).shape == (1, 3, 16, 16)
 
@@ -131,9 +113,8 @@ def test_as_images_takes_every_kind():
 
 
 @pytest.mark.parametrize("source, error, said", [
-    (torch.zeros(3, 16, 16), ValueError, r"shape \(N, C, S, S\)"),
-    (torch.zeros(3, 1, 8, 8, dtype=torch.int64), ValueError, "uint8"),
-    (torch.zeros(0, 1, 8, 8), ValueError, "no images"), ([torch.zeros(8, 8)], ValueError, r"shape \(C, S, S\)"),
+    (torch.zeros(3, 16, 15), ValueError, r"shape \(N, C, S, S\)"),
+    (torch.zeros(0, 1, 8, 8), ValueError, "no images"), ([torch.zeros(8)], ValueError, r"shape \(C, S, S\)"),
     (DataLoader(TensorDataset(torch.zeros(3, 1, 8, 8))), TypeError, "DataLoader"), (7, TypeError, "int")])
 def test_as_images_says_what_it_cannot_take(source, error, said):
     with pytest.raises(error, match=said):
@@ -164,3 +145,45 @@ def test_the_fingerprint_changes_with_the_images():
     other[0, 0, 0, 0] ^= 1
     prints = {D.Images(source).fingerprint() for source in (pictures, other, pictures[:9], TensorDataset(pictures))}
     assert len(prints) == 4 and D.Images(pictures.clone()).fingerprint() in prints
+
+
+# Arrays as people have them
+
+GREY = torch.arange(2 * 16 * 16).view(2, 1, 16, 16) % 256
+
+
+@pytest.mark.parametrize("images, expected, said", [
+    (GREY.to(torch.uint8), GREY, ""), (GREY.int(), GREY, ""), (GREY.numpy().astype(np.uint16), GREY, ""),
+    (GREY.numpy().astype(">i4"), GREY, ""), (GREY[:, 0], GREY, "taken for grey ones"),
+    (GREY * 257, GREY, "16 bits"), ((GREY.numpy() * 257).astype(np.uint16), GREY, "16 bits"),
+    (GREY > 99, (GREY > 99) * 255, ""), ((GREY > 99).to(torch.uint8), (GREY > 99) * 255, "black and white"),
+    ((GREY > 99).numpy().astype(np.int8), (GREY > 99) * 255, "black and white"),
+    (GREY.permute(0, 2, 3, 1).to(torch.uint8).expand(-1, -1, -1, 3), GREY.expand(-1, 3, -1, -1), "channels last")])
+def test_common_forms_of_images_are_recognised(images, expected, said, capsys):
+    found = D.as_images(images)
+    assert found.source.dtype == torch.uint8 and torch.equal(found.source.long(), expected.long())
+    out = capsys.readouterr().out
+    assert said in out and bool(out) == bool(said)
+
+
+@pytest.mark.parametrize("images, said", [
+    (GREY.float(), "divide by 255"), (GREY.float() / 127.5 - 1, "rescale"), (GREY.float() * float("nan"), "NaN"),
+    (GREY - 1, "values from -1 to 254"), (GREY * 70000, "0 to 255"), (GREY.to(torch.complex64), "uint8 or float"),
+    (torch.zeros(3, 1, 0, 0), "uint8 or float"), (torch.zeros(4, 5), "shape .N, C, S, S."),
+    (np.array(["a"]), "must be numbers"), (np.array([None]), "must be numbers")])
+def test_other_values_are_refused_with_the_remedy(images, said):
+    with pytest.raises(ValueError, match=said):
+        D.as_images(images)
+
+
+@pytest.mark.parametrize("item", (lambda x: {"image": x, "label": 3}, lambda x: {"label": 3, "picture": x, "name": "a"},
+                                  lambda x: {"pixel_values": x.numpy()}, lambda x: (x, 1), lambda x: x[0],
+                                  lambda x: x.permute(1, 2, 0).numpy()))
+def test_items_of_a_dataset_are_understood(item):
+    image = GREY[0].to(torch.uint8)
+    assert torch.equal(D.image_of(item(image)), image)
+
+
+def test_a_dict_without_an_image_is_named():
+    with pytest.raises(ValueError, match="no image .* keys label, name: call it 'image'"):
+        D.image_of({"label": 3, "name": "a"})

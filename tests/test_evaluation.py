@@ -83,7 +83,7 @@ def test_the_active_latents_have_a_column_of_their_own(found, model):
 
 
 class Factors(torch.nn.Module):
-    """Somebody else's model: an encoder, a decoder, a latent_dim, nothing more. The encoder sees where the pixels are."""
+    """Somebody else's model: an encoder, a decoder, a latent_dim, nothing more. It sees where the pixels are."""
 
     latent_dim = 2
 

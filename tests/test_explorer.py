@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 import threading
 
@@ -198,6 +199,15 @@ def test_png_and_z_can_be_saved(explorer):
     assert Image.open(io.BytesIO(saved(explorer))).width == 3 * 192 + 2 * GAP and "z = [" in explorer.message.value
 
 
+def test_the_explorer_can_be_saved_as_a_page(explorer):
+    explorer.save_page.click()
+    name, page = re.search(r'download="([^"]+)" href="data:text/html;base64,([^"]+)"', explorer.message.value).groups()
+    page = base64.b64decode(page).decode("utf-8")
+    assert name == "latents.html" and page.startswith("<!DOCTYPE html>")
+    for label in explorer.panel.labels:
+        assert json.dumps(label) in page
+
+
 def test_gif_of_a_latent_and_of_an_interpolation(explorer):
     sizes = []
     for prepare in (lambda: to_end(explorer), lambda: setattr(explorer.t, "value", 0.5)):
@@ -295,7 +305,8 @@ def test_many_latents_have_few_sliders_until_asked_for():
     last = explorer.order[-1]
     top = explorer.sliders[last].max
     explorer.set(last, top)
-    assert explorer.z[last].item() == pytest.approx(top) and len(explorer.sliders) == 40 and "hide" in explorer.panel.fold.description
+    assert explorer.z[last].item() == pytest.approx(top) and len(explorer.sliders) == 40
+    assert "hide" in explorer.panel.fold.description
     with pytest.raises(IndexError, match="no latent 40.*40"):
         explorer.set(40, 0.5)
 

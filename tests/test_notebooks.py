@@ -19,7 +19,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CHECKED = "nbval-check-output"
-MOST_KB = 600
+MOST_KB = 1024
 
 spec = importlib.util.spec_from_file_location("stamp", ROOT / "tools" / "stamp.py")
 stamp = importlib.util.module_from_spec(spec)

@@ -73,7 +73,8 @@ def test_what_a_hosted_notebook_has_is_all_that_run_time_asks_for():
 def test_the_package_imports_only_what_it_declares():
     declared = {"torch", "torchvision", "numpy", "matplotlib", "ipywidgets", "tqdm", "PIL", "tensorboard", "sklearn"}
     optional = {"h5py", "ray", "pyarrow"}
-    known = declared | optional | {"bvae_helpers", "IPython", "threadpoolctl"}   # these come with ipywidgets, scikit-learn
+    with_them = {"IPython", "threadpoolctl", "scipy"}         # these come with ipywidgets and scikit-learn
+    known = declared | optional | with_them | {"bvae_helpers"}
     for path in own_files(".py"):
         if path.is_relative_to(ROOT / "bvae_helpers"):
             code = re.sub(r'"""[\s\S]*?"""', "", path.read_text(encoding="utf-8"))
@@ -241,6 +242,17 @@ def test_no_file_names_a_folder_of_a_machine(path):
     """Nobody else has it. (Notebooks: tests/test_notebooks.py.)"""
     pattern = r"(?<![\w.])/" + r"(?:home|root|Users|work|mnt|tmp)/\w"
     found = re.search(pattern, path.read_text(encoding="utf-8"))
+    assert not found, found[0]
+
+
+IDIOM = re.compile(r"\b(?:(?:go|goes|went) on(?! the)|anew|asleep|sleeping|sleepers?|wakes? up)\b")
+
+
+@pytest.mark.parametrize("path", [*(ROOT / "bvae_helpers").rglob("*.py"), *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")],
+                         ids=lambda p: str(p.relative_to(ROOT)))
+def test_words_are_those_of_the_field(path):
+    """A run is resumed, latents are active or collapsed: no private idiom."""
+    found = IDIOM.search(path.read_text(encoding="utf-8"))
     assert not found, found[0]
 
 

@@ -27,6 +27,7 @@ def quality(monkeypatch):
     spec.loader.exec_module(module)
     on_cpu = functools.partial(fit, device="cpu")                     # also where CUDA is
     monkeypatch.setattr(module, "fit", on_cpu)
+    monkeypatch.setattr(module, "Run", functools.partial(Run, device="cpu"))
     monkeypatch.setattr(pretrain_of(module), "fit", on_cpu)
     return module
 

@@ -15,7 +15,7 @@ import pytest
 from conftest import small_config
 
 from bvae_helpers import checkpoints, latents, metrics, plots
-from bvae_helpers.__main__ import main
+from bvae_helpers.__main__ import config_of, grid_of, main, make_parser
 from bvae_helpers.config import Config
 from bvae_helpers.data import Sprites, render
 from bvae_helpers.training import results as table
@@ -33,7 +33,8 @@ def tiny(save_dir=None, **changes):
 
 
 def run_sweep(path, grid=GRID, base=None, **options):
-    return sweep.sweep(base or tiny(), grid, path, **{"device": "cpu", "samples": 300, "dci": False, "progress": False, **options})
+    options = {"device": "cpu", "samples": 300, "dci": False, "progress": False, **options}
+    return sweep.sweep(base or tiny(), grid, path, **options)
 
 
 @pytest.fixture
@@ -232,6 +233,23 @@ def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path):
     assert table.read(tmp_path / "t.csv") == [{"key": "0012", "beta": 4}]
 
 
+def test_the_shipped_sweep_is_of_its_command():
+    rows = table.shipped()
+    command = ["sweep", "--preset", "falling", "--beta-schedule", "constant", "--objective", "beta_vae,btcvae",
+               "--num-images", "210526", "--epochs", "6", "--beta", "1,2,4,8,16,24,32,64", "--seed", "0:5"]
+    assert " ".join(command[1:]) in " ".join(table.shipped.__doc__.split())
+    one, grid = grid_of(args := make_parser().parse_args(command))
+    wanted = sweep.runs_of(config_of(args, one), grid)
+    assert rows and len({row["key"] for row in rows}) == len(rows) and {row["key"] for row in rows} <= wanted.keys()
+    for row in rows:
+        assert row["epochs"] == 6 and row["loss"] > 0 and 0 <= row["active_latents"] <= 10
+        assert all(0 <= row[f"{score}{part}"] <= 1 for score in ("mig", "factor_vae", "dci_disentanglement")
+                   for part in ("", "_active"))
+        if row["objective"] == "beta_vae":
+            assert row["loss"] == pytest.approx(row["reconstruction"] + row["beta"] * row["kl"], rel=1e-4)
+    assert len(plots.tradeoff(rows).axes) == 2
+
+
 def test_a_failing_write_leaves_the_table_whole(tmp_path, monkeypatch):
     path = tmp_path / "t.csv"
     table.add(path, {"key": "a", "beta": 1.0})
@@ -276,7 +294,8 @@ def test_runs_are_grouped_by_all_but_beta_and_seed():
     assert sorted(row["seed"] for row in groups["btcvae"][4.0]) == [0, 1, 2]
     longer = [{**row, "settings": row["settings"].replace("{", '{"epochs": 9, ')} for row in fake_rows()]
     assert set(plots.group_runs(fake_rows() + longer)) == {"", "epochs 9"}
-    assert set(plots.group_runs(fake_rows() + longer + fake_rows(("btcvae",)))) == {"beta_vae", "beta_vae, epochs 9", "btcvae"}
+    three = plots.group_runs(fake_rows() + longer + fake_rows(("btcvae",)))
+    assert set(three) == {"beta_vae", "beta_vae, epochs 9", "btcvae"}
 
 
 def test_the_figure_shows_every_run_and_the_median_over_seeds():

@@ -58,14 +58,16 @@ PROTOCOL = (f"{SAMPLES:,} new images for each evaluation seed, mean codes, disen
 # model -> (number of training seeds, how the shipped one was chosen)
 CHOSEN = {
     "vae": (1, "the only seed trained"),
-    "btcvae": (3, "three seeds were begun, two of them stopped early (other_training_seeds); the one trained to its end"),
+    "btcvae": (3, "three seeds were begun, two of them stopped early (other_training_seeds); the one trained to the "
+               "end"),
     "factorvae": (1, "the only seed trained"),
     "falling": (3, "the highest MIG of three seeds"),
     "beta4": (3, "the highest MIG of three seeds"),
-    "vae_falling": (3, "of three seeds, one has a low MIG; of the other two, which differ by 0.001 in MIG, the one with the higher "
-                    "FactorVAE score"),
+    "vae_falling": (3, "of three seeds, one has a low MIG; of the other two, which differ by 0.001 in MIG, the one with "
+                    "the higher FactorVAE score"),
     "annealed": (1, "the only seed trained by this recipe; the recipe is the one of four with the highest MIG"),
-    "woken": (1, "the only seed trained by this recipe; the recipe was chosen by MIG, DCI-D and FactorVAE score among several"),
+    "woken": (1, "the only seed trained by this recipe; the recipe was chosen among several by MIG, DCI-D and FactorVAE "
+              "score"),
     "faces": (1, "the only seed trained"),
 }
 SELECTED_BY = ("mig", "dci_disentanglement", "factor_vae", "kl")
@@ -107,7 +109,8 @@ def mean_of(rows):
 
 def range_of(rows):
     """Largest - smallest of each score that is a number, over evaluation seeds."""
-    return {name: float(np.ptp([row[name] for row in rows]).round(4)) for name in rows[0] if np.ndim(rows[0][name]) == 0}
+    numbers = [name for name in rows[0] if np.ndim(rows[0][name]) == 0]
+    return {name: float(np.ptp([row[name] for row in rows]).round(4)) for name in numbers}
 
 
 def scored(model, config):
@@ -119,11 +122,17 @@ def scored(model, config):
             "range_over_evaluation_seeds": range_of(of_all), "scores_of_active_latents": mean_of(of_active)}
 
 
+def selection_scores(model, config):
+    """The scores by which one training seed is preferred to another: means over ``SELECTION_SEEDS``."""
+    return mean_of([scores(model, config, seed)[0] for seed in SELECTION_SEEDS])
+
+
 def choice(name, scores_then, others):
-    """The part of a card about the training seeds: how many, how the shipped one was chosen, what all of them scored."""
+    """The part of a card about the training seeds: how many, how the shipped one was chosen, the scores of all."""
     count, how = CHOSEN[name]
+    seeds = ", ".join(map(str, SELECTION_SEEDS))
     return {"training_seeds": count, "chosen": how,
-            "chosen_by": f"scores over evaluation seeds {', '.join(map(str, SELECTION_SEEDS))}, those of other_training_seeds too",
+            "chosen_by": f"scores over evaluation seeds {seeds}, those of other_training_seeds too",
             "scores_when_chosen": {name: scores_then[name] for name in SELECTED_BY}, "other_training_seeds": others}
 
 
@@ -182,7 +191,7 @@ def card(name, model, state, others):
         "parameters": count_parameters(model), "weights": "float16", "steps": state["step"], "epochs": state["epoch"],
         "seed": config.seed, "training_minutes": round(state["seconds"] / 60, 1), "torch": torch.__version__,
         "config": {**config.to_dict(), "save_dir": None, "log_dir": None}, "factor_names": list(data.factor_names),
-        **scored(model, config), **choice(name, mean_of([scores(model, config, seed)[0] for seed in SELECTION_SEEDS]), others),
+        **scored(model, config), **choice(name, selection_scores(model, config), others),
     }
 
 
@@ -236,7 +245,7 @@ def main():
     folder = args.folder or ROOT / "checkpoints" / "pretrain" / f"{args.name}-{args.seed}"
     if args.score_only:
         model = checkpoints.load_model(folder / "last.pt")
-        print(json.dumps(mean_of([scores(model, model.config, seed)[0] for seed in SELECTION_SEEDS])))
+        print(json.dumps(selection_scores(model, model.config)))
         return
     if not args.publish_only:
         train(args.name, args.seed, folder)

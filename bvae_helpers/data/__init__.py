@@ -2,14 +2,9 @@
 
 from .batches import (
     LARGEST_LATTICE,
-    DSprites,
-    FactorFile,
     Images,
-    Shapes3D,
     as_images,
-    factors_of,
     image_of,
-    index_of,
     load_data,
     mirror_half,
     render,
@@ -20,7 +15,10 @@ from .batches import (
 )
 from .cache import Cache
 from .celeba import CelebA, load_celeba
+from .editions import ColourSprites, NoisySprites, PictureSprites
 from .faces import CartoonFaces
+from .factor_files import MPI3D, Cars3D, DSprites, FactorFile, Shapes3D, SmallNORB
+from .factors import FactorData, check_factors, factors_of, index_of
 from .folder import ImageFolder
-from .sprites import Sprites, check_factors
+from .sprites import Sprites
 from .zips import unpack

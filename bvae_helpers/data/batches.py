@@ -1,14 +1,15 @@
-"""What a data set is here: images to train on; and, where they are known, the factors behind them.
+"""Images to train on, whatever they come from: recognised, split, made into batches.
 
-Training takes ``images`` of any of these kinds, through ``as_images``:
-- a tensor (N, C, S, S), uint8 or float in [0, 1];
+Training takes images of any of these kinds, through ``as_images``:
+- a tensor or NumPy array (N, C, S, S), uint8 or float in [0, 1];
 - a folder of pictures: ``ImageFolder(path)``;
-- any ``torch.utils.data.Dataset`` of images (or of tuples that begin with one);
-- data with known factors: ``Sprites()``, ``DSprites(path)``, ``Shapes3D(path)``, or anything with
-  ``factor_names``, ``factor_sizes``, ``images(factors)`` and ``sample_factors(n, generator)``.
+- any ``torch.utils.data.Dataset`` of images (or of tuples that begin with one, or of dicts that hold one);
+- data with known factors: a ``FactorData``, such as ``Sprites()`` or ``DSprites(path)``.
+
+Shapes: N images, C channels, S pixels a side, B images in a batch.
 """
 
-import math
+import os
 import pathlib
 import warnings
 import zipfile
@@ -16,134 +17,91 @@ import zlib
 
 import numpy as np
 import torch
+from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from .celeba import unpack
+from .factor_files import MPI3D, Cars3D, DSprites, Shapes3D, SmallNORB
+from .editions import ColourSprites, NoisySprites, PictureSprites
 from .faces import CartoonFaces
+from .factors import FactorData, factors_of
+from .files import say
 from .folder import ImageFolder
-from .sprites import FACTOR_NAMES, FACTOR_SIZES, Sprites, check_factors
+from .sprites import Sprites
+from .zips import unpack
 
-LARGEST_LATTICE = 1_000_000        # images rendered when no number is given: 4 to 12 GB
+__all__ = ["DRAWN", "LARGEST_LATTICE", "Images", "as_images", "image_of", "load_data", "mirror_half", "render", "split",
+           "to_batch", "to_rgb", "to_uint8"]
 
-
-def factors_of(index, sizes):
-    """Position in the full lattice -> integer classes: (N,) -> (N, K). The last factor moves fastest."""
-    columns = []
-    for size in reversed(sizes):
-        columns.insert(0, index % size)
-        index = index // size
-    return torch.stack(columns, dim=1)
+LARGEST_LATTICE = 1_000_000        # refuse to render more than this at once: 4 GB in grey, 12 GB in colour
+DRAWN = {"sprites": Sprites, "sprites-colour": ColourSprites, "sprites-noise": NoisySprites, "sprites-picture": PictureSprites}
 
 
-def index_of(factors, sizes):
-    """Integer classes -> position in the full lattice: (N, K) -> (N,)."""
-    index = torch.zeros(len(factors), dtype=torch.long)
-    for column, size in zip(factors.cpu().unbind(1), sizes):
-        index = index * size + column
-    return index
+def load_data(config) -> FactorData | ImageFolder:
+    """The data that ``config.data_path`` names.
 
-
-class FactorFile:
-    """Data with known factors, read from a file that holds the full lattice in order."""
-
-    def __init__(self, path, where):
-        self.path = pathlib.Path(path).expanduser()
-        if not self.path.is_file():
-            raise FileNotFoundError(f"no file at {str(self.path)!r}. Get it from {where} and pass its path, "
-                                    "or use Sprites(), which needs no file")
-
-    def __len__(self):
-        return math.prod(self.factor_sizes)
-
-    def images(self, factors):
-        """Integer classes (N, K) -> uint8 (N, C, 64, 64), 0 to 255."""
-        factors = check_factors(factors, self.factor_sizes, self.factor_names)
-        return self.read(index_of(factors, self.factor_sizes).numpy())
-
-    sample_factors = Sprites.sample_factors
-
-
-class DSprites(FactorFile):
-    """The real dSprites file. Its pickled metadata is never opened."""
-
-    factor_names, factor_sizes = FACTOR_NAMES, FACTOR_SIZES
-
-    def __init__(self, path):
-        super().__init__(path, "https://github.com/google-deepmind/dsprites-dataset")
-        try:
-            with np.load(self.path, allow_pickle=False) as archive:
-                self.pixels = archive["imgs"]                      # (737280, 64, 64), 0 or 1
-        except (KeyError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(f"{str(self.path)!r} is not the dSprites file, or not all of it ({error}): get it anew") from error
-
-    def read(self, index):
-        return torch.from_numpy(self.pixels[index] * np.uint8(255))[:, None]
-
-
-class Shapes3D(FactorFile):
-    """3D Shapes (Burgess & Kim 2018): 480,000 colour images of six factors. Needs h5py."""
-
-    factor_names = ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation")
-    factor_sizes = (10, 10, 10, 8, 4, 15)
-
-    def __init__(self, path):
-        super().__init__(path, "https://github.com/google-deepmind/3d-shapes")
-        try:
-            import h5py
-        except ImportError:
-            raise ImportError("3D Shapes is an HDF5 file: pip install h5py") from None
-        file = h5py.File(self.path, "r")
-        if "images" not in file:
-            raise ValueError(f"{str(self.path)!r} is not 3D Shapes: it holds {', '.join(file) or 'nothing'}, no 'images'")
-        self.pixels = file["images"]                               # (480000, 64, 64, 3)
-
-    def read(self, index):
-        unique, inverse = np.unique(index, return_inverse=True)    # h5py wants them rising, once each
-        return torch.from_numpy(self.pixels[unique][inverse]).permute(0, 3, 1, 2).contiguous()
-
-
-def load_data(config):
-    """The data that ``config.data_path`` names: 'sprites', 'faces', a .npz, a .h5, a folder of pictures or a zip of one.
-
-    Suffixes may be in capitals. Warns if a folder lies there that is called 'sprites' or 'faces': write './faces' for it.
+    Drawn: 'sprites', 'sprites-colour', 'sprites-noise', 'sprites-picture', 'faces'. Files: a .npz of dSprites or MPI3D, a .h5
+    of 3D Shapes, the folders of Cars3D and SmallNORB, a folder of pictures or a zip of one. Suffixes may be in capitals.
+    Warns if a folder lies there that is called like drawn data: write './faces' for it.
     """
     path = pathlib.Path(config.data_path).expanduser()
-    if config.data_path in ("sprites", "faces"):
+    if config.data_path in (*DRAWN, "faces"):
         if path.is_dir():
             warnings.warn(f"data_path {config.data_path!r} means the images drawn by our own code. For the folder of that "
                           f"name, write './{config.data_path}'", stacklevel=2)
-        return Sprites() if config.data_path == "sprites" else CartoonFaces(img_size=config.img_size)
-    readers = {".npz": DSprites, ".h5": Shapes3D, ".hdf5": Shapes3D}
+        return CartoonFaces(img_size=config.img_size) if config.data_path == "faces" else DRAWN[config.data_path]()
+    if path.is_dir():
+        reader = _reader_of_folder(path)
+        return reader(path) if reader else ImageFolder(config.data_path, config.img_size, config.in_channels, config.crop,
+                                                       config.num_images)
     suffix = path.suffix.lower()
-    if suffix in readers and not path.is_dir():
-        return readers[suffix](path)
-    folder = unpack(path) if suffix == ".zip" and not path.is_dir() else config.data_path
+    if suffix == ".npz":
+        return MPI3D(path) if path.is_file() and _holds(path, "images.npy") else DSprites(path)
+    if suffix in (".h5", ".hdf5"):
+        return Shapes3D(path)
+    folder = unpack(path) if suffix == ".zip" else config.data_path
     return ImageFolder(folder, config.img_size, config.in_channels, config.crop, config.num_images)
+
+
+def _holds(path, member):
+    """Whether a zip, such as an .npz, has a member of this name; a broken one has none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return member in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _reader_of_folder(path):
+    """The reader of a folder of .mat files, by their names; None for a folder of pictures."""
+    matrices = [name for _, _, names in os.walk(path) for name in names if name.endswith(".mat")]
+    if any(name.endswith("-dat.mat") for name in matrices):
+        return SmallNORB
+    return Cars3D if len(matrices) > 100 else None
 
 
 class Images:
     """Images to train on: a tensor (N, C, S, S), or a Dataset read item by item."""
 
-    def __init__(self, source):
+    def __init__(self, source: Tensor | torch.utils.data.Dataset):
         if len(source) == 0:
             raise ValueError("the data hold no images")
         self.source = source
         self.shape = tuple(self.take(torch.tensor([0])).shape[1:])     # (C, S, S)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.source)
 
-    def take(self, index):
+    def take(self, index: Tensor) -> Tensor:
         """The images at these positions: uint8, or float in [0, 1], (B, C, S, S)."""
         if isinstance(self.source, torch.Tensor):
             return self.source[index.to(self.source.device)]
         return torch.stack([image_of(self.source[i]) for i in index.tolist()])
 
-    def to(self, device):
+    def to(self, device: str | torch.device) -> "Images":
         """Held in the memory of ``device``, when they are in memory at all."""
         return Images(self.source.to(device)) if isinstance(self.source, torch.Tensor) else self
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """A short text that changes when the images do: how many, their shape, a checksum of 64 of them."""
         kind = type(self.source).__name__              # a Dataset may draw augmentations: not read here
         if isinstance(self.source, torch.Tensor):
@@ -152,71 +110,138 @@ class Images:
         return f"{len(self)} x {self.shape}, {kind}"
 
 
-def image_of(item):
-    """The image in a Dataset's item: a tensor or a PIL picture, alone or first in a tuple."""
+def image_of(item) -> Tensor:
+    """The image in a Dataset's item: a tensor, an array or a PIL picture; alone, first in a tuple, or in a dict.
+
+    In a dict it is called image, img, pixel_values, x or input, or is the only one that is neither text nor a number.
+    Raises ValueError for an item without an image (C, S, S).
+    """
+    if isinstance(item, dict):
+        held = [name for name in ("image", "img", "pixel_values", "x", "input") if name in item]
+        held = held or [name for name, value in item.items() if np.ndim(value) > 1 or hasattr(value, "getbands")]
+        if not held:
+            raise ValueError(f"no image in a Dataset's item with the keys {', '.join(map(str, item))}: call it 'image'")
+        item = item[held[0]]
     image = item[0] if isinstance(item, (tuple, list)) else item
-    if not isinstance(image, torch.Tensor):
-        image = pil_to_tensor(image) if hasattr(image, "getbands") else torch.as_tensor(image)
+    if not isinstance(image, Tensor):
+        image = pil_to_tensor(image) if hasattr(image, "getbands") else torch.as_tensor(np.asarray(image))
+    if image.ndim == 2:
+        image = image[None]
+    if image.ndim == 3 and image.shape[0] != image.shape[1] == image.shape[2] and image.shape[0] > 0:
+        return image
+    if image.ndim == 3 and image.shape[0] == image.shape[1] and image.shape[2] in (1, 3, 4):
+        return image.permute(2, 0, 1)                # channels last
     if image.ndim != 3:
         raise ValueError(f"a Dataset's image must have shape (C, S, S), got {tuple(image.shape)}")
     return image
 
 
-def render(data, n=None, seed=0):
+def render(data: FactorData, n: int | None = None, seed: int = 0) -> tuple[Tensor, Tensor]:
     """``n`` images of data with known factors (default: the full lattice) -> images, factors (N, K).
 
-    Fewer than all are drawn with ``sample_factors`` from ``seed``. Raises ValueError where all are
+    Fewer than all are drawn with ``sample_factors`` from ``seed``. Raises ValueError if all are asked for and are
     more than ``LARGEST_LATTICE``.
     """
-    lattice = math.prod(data.factor_sizes)
-    if n is None and lattice > LARGEST_LATTICE:
-        raise ValueError(f"all {lattice:,} images of this data are too many to hold: give a number (in a Config, num_images)")
-    if n is None or n >= lattice:
-        factors = factors_of(torch.arange(lattice), data.factor_sizes)
+    if n is None and len(data) > LARGEST_LATTICE:
+        raise ValueError(f"all {len(data):,} images of this data are too many to hold: give a number (in a Config, num_images)")
+    if n is None or n >= len(data):
+        factors = factors_of(torch.arange(len(data)), data.factor_sizes)
     else:
         factors = data.sample_factors(n, torch.Generator().manual_seed(seed))
     return data.images(factors), factors
 
 
-def as_images(data, num_images=None, seed=0):
-    """Anything this module's first lines list -> ``Images``, at most ``num_images`` of them."""
+def as_images(data, num_images: int | None = None, seed: int = 0) -> "Images":
+    """Anything that this module's first lines list -> ``Images``, at most ``num_images`` of them.
+
+    Arrays in other common forms are recognised, which is said in one line: 0/1 and bool, wider integers, 16-bit
+    pictures, channels last, grey images without a channel. Raises ValueError for values or shapes that are not
+    recognised, with the remedy, and TypeError for an object that holds no images.
+    """
     if isinstance(data, Images):
         return data
-    if hasattr(data, "sample_factors"):
+    if isinstance(data, FactorData):
         return Images(render(data, num_images, seed)[0])
     if isinstance(data, ImageFolder):
         data = data.pixels
     if isinstance(data, np.ndarray):
-        data = torch.from_numpy(data)
-    if isinstance(data, torch.Tensor):
-        if data.ndim != 4 or not (data.dtype == torch.uint8 or data.is_floating_point()):
-            raise ValueError(f"images must be uint8 or float of shape (N, C, S, S), got {data.dtype} {tuple(data.shape)}")
-        return Images(data[:num_images])
+        data = _tensor_of(data)
+    if isinstance(data, Tensor):
+        return Images(_with_pixels(_with_channels(data[:num_images] if data.ndim else data)))
     if not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
-        raise TypeError(f"cannot train on a {type(data).__name__}: give a tensor, a Dataset, or data with factors")
+        raise TypeError(f"cannot train on a {type(data).__name__}: give a tensor, a Dataset, or data with factors "
+                        "(a data.FactorData)")
     return Images(data if num_images is None else torch.utils.data.Subset(data, range(min(num_images, len(data)))))
 
 
-def split(n, val_fraction=0.2, seed=0):
+def _tensor_of(array):
+    """A NumPy array as a tensor, whatever its numbers; torch knows no big-endian numbers and hardly uint16."""
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"images must be numbers, got an array of {array.dtype}")
+    if array.dtype.kind == "u" and array.dtype.itemsize > 1:
+        array = array.astype(np.int64)
+    return torch.from_numpy(np.ascontiguousarray(array, array.dtype.newbyteorder("=")))
+
+
+def _with_channels(images):
+    """Images as (N, C, S, S)."""
+    shape = tuple(images.shape)
+    if images.ndim == 3 and shape[1] == shape[2]:
+        say(f"images of shape {shape}: taken for grey ones, (N, S, S)")
+        return images[:, None]
+    if images.ndim != 4:
+        raise ValueError(f"images must be uint8 or float of shape (N, C, S, S), got {images.dtype} {shape}")
+    if shape[3] in (1, 2, 3, 4) and shape[1] == shape[2] and shape[2] != shape[3]:
+        say(f"images of shape {shape}: taken for channels last, (N, S, S, C)")
+        return images.permute(0, 3, 1, 2).contiguous()
+    return images
+
+
+def _with_pixels(images):
+    """Images as uint8 0..255 or float 0..1. Looks at every value: what is meant shows in the smallest and the largest."""
+    if len(images) == 0:
+        return images
+    if images.numel() == 0 or images.is_complex():
+        raise ValueError(f"images must be uint8 or float of shape (N, C, S, S), got {images.dtype} {tuple(images.shape)}")
+    if images.dtype == torch.bool:
+        return images.to(torch.uint8) * 255
+    low, high = images.min().item(), images.max().item()
+    if images.is_floating_point():
+        if 0 <= low and high <= 1:
+            return images
+        remedy = "divide by 255" if 1 < high <= 255 and low >= 0 else "rescale them" if high == high else "remove the NaN"
+        raise ValueError(f"float images must lie in [0, 1], got values from {low:g} to {high:g}: {remedy}")
+    if low < 0 or high > 65535:
+        raise ValueError(f"whole-number images must lie in 0 to 255, got values from {low} to {high}: rescale them")
+    if high == 1 and low == 0:
+        say("images of 0 and 1: taken for black and white")
+        return images.to(torch.uint8) * 255
+    if high > 255:
+        say(f"images with values up to {high}: taken for 16 bits per pixel")
+        return (images.double() / 257).round().to(torch.uint8)
+    return images.to(torch.uint8)
+
+
+def split(n: int, val_fraction: float = 0.2, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Positions 0..n-1, shuffled by ``seed``, as (train, validation)."""
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     held_out = min(n - 1, max(1, round(n * val_fraction))) if val_fraction > 0 else 0
     return order[held_out:], order[:held_out]
 
 
-def to_batch(images, device="cpu"):
+def to_batch(images: Tensor, device: str | torch.device = "cpu") -> Tensor:
     """uint8 0..255 or float 0..1 (B, C, S, S) -> float32 in [0, 1] on ``device``, channels last."""
     x = images.to(device, non_blocking=True)
     x = x.float().div_(255) if x.dtype == torch.uint8 else x.float()
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def to_uint8(images):
+def to_uint8(images: Tensor) -> Tensor:
     """Images in [0, 1] -> uint8, without stretching their contrast."""
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def mirror_half(x, u=None):
+def mirror_half(x: Tensor, u: Tensor | None = None) -> Tensor:
     """Each image of a batch (B, C, S, S) mirrored left to right with probability 1/2: faces have no handedness.
 
     ``u`` (B, 1, 1, 1): the draws from U(0, 1) that decide, if they are given.
@@ -225,7 +250,7 @@ def mirror_half(x, u=None):
     return torch.where(u < 0.5, x.flip(3), x)
 
 
-def to_rgb(images):
+def to_rgb(images: Tensor) -> Tensor:
     """Images (N, C, S, S) as three channels to look at: (N, 3, S, S).
 
     One channel is grey, two are red and green, and of more than three the first three are kept.

@@ -16,7 +16,7 @@ from PIL import Image
 
 from .canvas import Canvas, both, box, ellipse, lens, outside, stroke
 from .files import write_whole
-from .sprites import Sprites, check_factors
+from .factors import FactorData, check_factors
 
 CHUNK = 256     # images drawn at a time: more leave the cache, fewer pay for a hundred small operations
 
@@ -141,7 +141,7 @@ def draw(factors, img_size):
     return canvas.pixels.mul_(255).add_(0.5).to(torch.uint8)
 
 
-class CartoonFaces:
+class CartoonFaces(FactorData):
     """Procedural cartoon faces. Nothing is stored: every image is drawn from its nine factors.
 
     ``device`` is where images are drawn and returned; ``img_size`` their side in pixels.
@@ -155,9 +155,6 @@ class CartoonFaces:
             raise ValueError(f"img_size must be 16 or more, got {img_size}: a smaller face is no face")
         self.device, self.img_size = torch.device(device), img_size
 
-    def __len__(self):
-        return math.prod(self.factor_sizes)
-
     def images(self, factors):
         """Draw the images of integer classes (N, 9) -> uint8 (N, 3, img_size, img_size).
 
@@ -168,8 +165,6 @@ class CartoonFaces:
         for start in range(0, len(factors), CHUNK):
             out[start:start + CHUNK] = draw(factors[start:start + CHUNK], self.img_size)
         return out
-
-    sample_factors = Sprites.sample_factors
 
     def attributes(self, factors):
         """Integer classes (N, 9) -> long (N, len(ATTRIBUTES)): 1 where an attribute holds, -1 where not, as CelebA writes it."""

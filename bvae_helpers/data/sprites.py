@@ -16,7 +16,9 @@ x points to the right and y down, as in every image; row r has its pixel centres
 import math
 
 import torch
+from torch import Tensor
 
+from .factors import FactorData, check_factors
 from .threads import one_thread
 
 FACTOR_NAMES = ("shape", "scale", "orientation", "posX", "posY")
@@ -37,24 +39,24 @@ POSITION = (16 + 32 * torch.arange(32).double() / 31).float()               # pi
 EIGHT_PIXELS = ((torch.arange(256)[:, None] >> torch.arange(8) & 1) * 255).to(torch.uint8).view(torch.long).squeeze(1)
 
 
-def angles(n):
+def angles(n: int) -> Tensor:
     """n angles, evenly round the circle, from 0 -> float64 (n,)."""
     return torch.arange(n).double() * (2 * math.pi / n)
 
 
-def square():
+def square() -> tuple[Tensor, Tensor]:
     """Corners (4, 2) at scale 1, in pixels, and the move (2,) that puts the middle at 0."""
     side = 2 * SIZE
     return torch.tensor([[0, 0], [side, 0], [side, side], [0, side]]), torch.tensor([-SIZE, -SIZE])
 
 
-def ellipse():
+def ellipse() -> tuple[Tensor, Tensor]:
     """A circle of 100 corners, 1.33 times as wide and 1.33 times less high -> (100, 2) and (2,), as in ``square``."""
     t = angles(100)
     return SIZE * torch.stack([1.33 * t.cos(), t.sin() / 1.33], dim=1), torch.zeros(2)
 
 
-def heart():
+def heart() -> tuple[Tensor, Tensor]:
     """150 corners of a famous curve, 32 wide and 29 high, made 2 SIZE each way -> (150, 2), (2,), as in ``square``."""
     t = angles(150)
     x = 16 * t.sin() ** 3
@@ -65,7 +67,7 @@ def heart():
 OUTLINES = (square, ellipse, heart)
 
 
-def factor_values(factors):
+def factor_values(factors: Tensor) -> dict[str, Tensor]:
     """Integer classes (N, 5) -> the physical quantities the renderer draws.
 
     Returns a dict of float32 tensors (N,): ``scale`` (0.5 to 1), ``orientation`` (radians, counter-
@@ -75,7 +77,7 @@ def factor_values(factors):
     return {name: table.to(factors.device)[column] for (name, table), column in zip(tables.items(), factors.T[1:])}
 
 
-def transform(factors):
+def transform(factors: Tensor) -> tuple[Tensor, Tensor]:
     """Classes (N, 5), all of one shape -> the corners' x and y, float32 (N, M), in pixels from the image's middle.
 
     Moved, scaled, turned, moved to the centre: as matrices, multiplied first. Each operation rounds, so their
@@ -90,7 +92,7 @@ def transform(factors):
     return cos * x + sin * y + middle_x, -sin * x + cos * y + middle_y
 
 
-def snap(x, y):
+def snap(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Pixels from the middle, float32 -> whole sub-pixels from the left and the top, long: the nearest, halves to even.
 
     The original's y pointed up, which shows in nothing but the rounding.
@@ -99,10 +101,10 @@ def snap(x, y):
     return right, IMG_SIZE * SNAP - up
 
 
-def crossings(x, y):
+def crossings(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Where the edges of polygons cross the lines of pixel centres.
 
-    x, y: corners in sub-pixels, long (N, M). Returns four long tensors (C,), one entry a crossing: the
+    x, y: corners in sub-pixels, long (N, M). Returns four long tensors (C,), one entry per crossing: the
     image, the row, the first column whose centre is not left of the edge, and the edge's way: 1 down, -1 up.
     """
     row = (y + SNAP // 2) // SNAP                         # of a corner: the first whose centres lie below it
@@ -118,7 +120,7 @@ def crossings(x, y):
     return edge // x.shape[1], row, column, steps[edge].sign()
 
 
-def fill(x, y):
+def fill(x: Tensor, y: Tensor) -> Tensor:
     """Corners in sub-pixels, clockwise, long (N, M) -> uint8 (N, 64, 64), 0 or 255.
 
     A row of pixels is the 64 bits of one integer. A polygon that it enters at column a and leaves at
@@ -131,27 +133,12 @@ def fill(x, y):
     return pixels.view(torch.uint8).view(len(x), IMG_SIZE, IMG_SIZE)
 
 
-def draw(factors):
+def draw(factors: Tensor) -> Tensor:
     """Integer classes (N, 5), all of one shape -> uint8 (N, 64, 64), 0 or 255."""
     return fill(*snap(*transform(factors)))
 
 
-def check_factors(factors, sizes=FACTOR_SIZES, names=FACTOR_NAMES):
-    """Integer classes within their ranges, as a long tensor (N, K); a ValueError says what is not."""
-    factors = torch.as_tensor(factors)
-    if factors.ndim != 2 or factors.shape[1] != len(sizes):
-        raise ValueError(f"factors must have shape (N, {len(sizes)}), one column each for {', '.join(names)}; "
-                         f"got {tuple(factors.shape)}")
-    if factors.is_floating_point() or factors.is_complex() or factors.dtype == torch.bool:
-        raise ValueError(f"factors must be integer classes, got {factors.dtype}")
-    for name, size, column in zip(names, sizes, factors.unbind(1)):
-        bad = column[(column < 0) | (column >= size)]
-        if len(bad):
-            raise ValueError(f"{name} must be 0 to {size - 1}, got {int(bad[0])}")
-    return factors.long()
-
-
-class Sprites:
+class Sprites(FactorData):
     """The procedural dSprites. Nothing is stored: every image is drawn from its five factors.
 
     ``device`` is where images are drawn and returned.
@@ -160,26 +147,18 @@ class Sprites:
     factor_names = FACTOR_NAMES
     factor_sizes = FACTOR_SIZES
 
-    def __init__(self, device="cpu"):
+    def __init__(self, device: str | torch.device = "cpu"):
         self.device = torch.device(device)
 
-    def __len__(self):
-        return math.prod(self.factor_sizes)
-
-    def images(self, factors):
+    def images(self, factors: Tensor) -> Tensor:
         """Draw the images of integer classes (N, 5) -> uint8 (N, 1, 64, 64), 0 or 255.
 
         Raises ValueError for a wrong shape or a class out of range.
         """
-        factors = check_factors(factors).to(self.device)
+        factors = check_factors(factors, self.factor_sizes, self.factor_names).to(self.device)
         out = torch.empty(len(factors), 1, IMG_SIZE, IMG_SIZE, dtype=torch.uint8, device=self.device)
         with one_thread():
-            for shape in factors[:, 0].unique().tolist():       # those that occur: an empty index would split into one
+            for shape in factors[:, 0].unique().tolist():       # those that occur: an empty index would still split into one
                 for index in (factors[:, 0] == shape).nonzero().squeeze(1).split(CHUNK):
                     out[index, 0] = draw(factors[index])
         return out
-
-    def sample_factors(self, n, generator=None):
-        """n independent uniform draws of every factor -> long (n, 5)."""
-        columns = [torch.randint(size, (n,), generator=generator) for size in self.factor_sizes]
-        return torch.stack(columns, dim=1)

@@ -23,6 +23,7 @@ from .. import latents as L
 from ..data import as_images, image_of, to_batch
 from ..data.decoding import decode
 from . import frames
+from .export import page
 from .panel import GAP, Panel, Strip
 
 __all__ = ["LatentExplorer"]
@@ -51,6 +52,7 @@ class LatentExplorer:
         if not models or choices < 1:
             raise ValueError(f"the explorer needs a model and at least one image, got {len(models)} models and "
                              f"choices={choices}")
+        self.shown = (models, images, data, factors, choices)
         first = images.take(torch.arange(min(choices, len(images))))
         if len(models) == 1:
             side, width = 192, 420
@@ -86,13 +88,15 @@ class LatentExplorer:
         self.wide = widgets.Checkbox(description="±3", indent=False, layout={"width": "60px"})
         self.difference = widgets.Checkbox(description="difference", indent=False, layout={"width": "110px"})
         self.save, self.save_gif = self.button("make PNG", self.offer_png), self.button("make GIF", self.offer_gif)
+        self.save_page = self.button("make page", self.offer_page)
         self.watch(self.t, self.interpolate)
         self.watch(self.toward, lambda _: self.interpolate(self.t.value))
         self.watch(self.play, self.tick)
         self.watch(self.wide, lambda on: self.each(lambda p: p.widen(on)))
         self.watch(self.difference, lambda on: self.each(lambda p: p.show_difference(on)))
         lines = [[self.picker.widget, self.zero, self.random, self.reset],
-                 [self.t, self.toward, self.play, self.wide, self.difference, self.save, self.save_gif]]
+                 [self.t, self.toward, self.play, self.wide, self.difference, self.save, self.save_gif,
+                  self.save_page]]
         wrap = {"flex_flow": "row wrap"}
         self.bars = [widgets.HBox(line, layout={**wrap, "align_items": "center"}) for line in lines]
         panels = widgets.HBox(self.columns(), layout={**wrap, "align_items": "flex-start"})
@@ -270,6 +274,11 @@ class LatentExplorer:
             films = [L.traverse(self.panel.model, self.panel.z, self.panel.active, low + share * (high - low))]
         pictures = [frames.row(torch.stack(seen), self.panel.side, GAP) for seen in zip(*films)]
         self.message.value = frames.link("latents.gif", frames.gif(pictures, BEAT), "image/gif")
+
+    def offer_page(self) -> None:
+        """Offer this explorer as one HTML file, which works without a kernel (see ``export``)."""
+        models, images, data, factors, choices = self.shown
+        self.message.value = frames.link("latents.html", page(models, images, data, factors, choices), "text/html")
 
     # The parts of the panel that was touched last
 

@@ -28,7 +28,7 @@ from ._infomec import infomec
 from ._predictors import dci, explicitness, importances, sap
 from ._udr import udr
 
-__all__ = ["BASELINES", "Bank", "Evaluation", "active_codes", "active_units", "baselines", "beta_vae_score", "dci", "discretize",
-           "entropy", "evaluate", "explicitness", "factor_entropies", "factor_vae_score", "gaussian_total_correlation",
-           "importances", "infomec", "irs", "kl_per_latent", "main_scores", "mig", "modularity", "mutual_information", "sap",
-           "score_codes", "udr"]
+__all__ = ["BASELINES", "Bank", "Evaluation", "active_codes", "active_units", "baselines", "beta_vae_score", "dci",
+           "discretize", "entropy", "evaluate", "explicitness", "factor_entropies", "factor_vae_score",
+           "gaussian_total_correlation", "importances", "infomec", "irs", "kl_per_latent", "main_scores", "mig",
+           "modularity", "mutual_information", "sap", "score_codes", "udr"]

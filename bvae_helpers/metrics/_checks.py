@@ -1,4 +1,7 @@
-"""Checks and small helpers that all scores share. Codes (N, D): latent means, a row per image; factors (N, K): whole numbers."""
+"""Checks and small helpers that all scores share.
+
+Codes (N, D): latent means, a row per image; factors (N, K): whole numbers.
+"""
 
 import numpy as np
 import torch
@@ -20,24 +23,28 @@ def check_codes(codes: ArrayLike) -> np.ndarray:
     return codes
 
 
-def check_arrays(codes: ArrayLike, factors: ArrayLike, samples: int = 2, bins: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def check_arrays(codes: ArrayLike, factors: ArrayLike, samples: int = 2, bins: int = 1
+                 ) -> tuple[np.ndarray, np.ndarray]:
     """Return codes as float64 and factors as int64; raise ValueError, naming what is wrong, if they cannot be scored.
 
     ``bins``: number of bins that the score sorts the codes into; ``samples``: number of samples that it needs.
     """
     codes, factors = as_array(codes), as_array(factors)
     if codes.ndim != 2 or factors.ndim != 2 or len(codes) != len(factors):
-        raise ValueError(f"codes must be (N, D) and factors (N, K) with the same N, got {codes.shape} and {factors.shape}")
+        raise ValueError("codes must be (N, D) and factors (N, K) with the same N, "
+                         f"got {codes.shape} and {factors.shape}")
     codes = check_codes(codes)
     if not np.equal(np.mod(factors, 1), 0).all():
-        raise ValueError("factors must be discrete: whole numbers. Put continuous ones into bins first: discretize(factors)")
+        raise ValueError("factors must be discrete: whole numbers. Put continuous ones into bins first: "
+                         "discretize(factors)")
     if len(codes) < bins:
         raise ValueError(f"{len(codes)} samples are fewer than the {bins} bins: score more images")
     if len(codes) < samples:
         raise ValueError(f"{len(codes)} samples are too few, at least {samples} are needed")
     for k, v in enumerate(factors.T):
         if (v == v[0]).all():
-            raise ValueError(f"factor {k} has only one value, {v[0]}, among the {len(v):,} samples: leave it out, or score more")
+            raise ValueError(f"factor {k} has only one value, {v[0]}, among the {len(v):,} samples: leave it out, "
+                             "or score more images")
     return codes, factors.astype(np.int64)
 
 

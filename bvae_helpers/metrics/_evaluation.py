@@ -68,24 +68,28 @@ class Evaluation:
 
     def caption(self) -> str:
         """One line below the table: the seeds, and what the cells show."""
-        return f"evaluation seeds {', '.join(map(str, self.seeds))}: mean ± half the range; seconds: the model's, per seed"
+        seeds = ", ".join(map(str, self.seeds))
+        return f"evaluation seeds {seeds}: mean ± half the range; seconds: the model's, per seed"
 
     def __str__(self) -> str:
         table = self.table()
-        widths = [max(map(len, column)) + 2 for column in zip(*table)]
-        lines = [first.ljust(widths[0]) + "".join(text.rjust(w) for text, w in zip(rest, widths[1:])) for first, *rest in table]
+        first, *others = [max(map(len, column)) + 2 for column in zip(*table)]
+        lines = [name.ljust(first) + "".join(text.rjust(width) for text, width in zip(cells, others))
+                 for name, *cells in table]
         return "\n".join([*lines, self.caption()])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         tags = ["th"] + ["td"] * len(self.scores)
-        lines = ["".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in line) for tag, line in zip(tags, self.table())]
+        lines = ["".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in line)
+                 for tag, line in zip(tags, self.table())]
         return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table><p>{html.escape(self.caption())}</p>"
 
 
-def evaluate(model: Any, data: Any, seeds: Sequence[int] = (0, 1, 2), train: int = 10_000, test: int = 5_000, dci: bool = True,
-             verbose: bool = True, against: Sequence[str] = BASELINES, active: bool = True) -> Evaluation:
+def evaluate(model: Any, data: Any, seeds: Sequence[int] = (0, 1, 2), train: int = 10_000, test: int = 5_000,
+             dci: bool = True, verbose: bool = True, against: Sequence[str] = BASELINES, active: bool = True
+             ) -> Evaluation:
     """Compute every score of ``model`` on ``data`` with known factors, for each evaluation seed, beside baselines.
 
     ``model``: anything with an ``encoder(x)`` -> (mu, logvar) and a ``latent_dim``. Each seed draws ``train`` +
@@ -132,8 +136,8 @@ def collect(lists: dict[str, list], values: dict[str, float]) -> None:
         lists.setdefault(name, []).append(value)
 
 
-def score_codes(codes_train: ArrayLike, factors_train: ArrayLike, codes_test: ArrayLike, factors_test: ArrayLike, seed: int = 0,
-                dci: bool = True) -> tuple[dict[str, float], dict[str, float]]:
+def score_codes(codes_train: ArrayLike, factors_train: ArrayLike, codes_test: ArrayLike, factors_test: ArrayLike,
+                seed: int = 0, dci: bool = True) -> tuple[dict[str, float], dict[str, float]]:
     """Compute every score of codes with known factors -> ({name: score}, {name: seconds}).
 
     To score active latents alone, pass ``active_codes``. A score of several parts gives one entry per part,
@@ -155,8 +159,9 @@ def score_codes(codes_train: ArrayLike, factors_train: ArrayLike, codes_test: Ar
 
 
 # name, function, which arrays it takes, whether it takes a seed
-SCORES = (("beta_vae", beta_vae_score, "bank", True), ("factor_vae", factor_vae_score, "bank", True), ("mig", mig, "two", False),
-          ("sap", sap, "four", False), ("modularity", modularity, "two", False), ("explicitness", explicitness, "four", False),
+SCORES = (("beta_vae", beta_vae_score, "bank", True), ("factor_vae", factor_vae_score, "bank", True),
+          ("mig", mig, "two", False), ("sap", sap, "four", False), ("modularity", modularity, "two", False),
+          ("explicitness", explicitness, "four", False),
           ("irs", irs, "two", False), ("infomec", infomec, "two", True), ("dci", dci, "four", True),
           ("gaussian_total_correlation", gaussian_total_correlation, "codes", False),
           ("active_units", active_units, "codes", False))
@@ -188,7 +193,8 @@ def _main_scores_of(codes: torch.Tensor, factors: torch.Tensor, seed: int, with_
     return scores
 
 
-def baseline(name: str, model: Any, images: torch.Tensor, factors: torch.Tensor, seed: int = 0) -> np.ndarray | torch.Tensor:
+def baseline(name: str, model: Any, images: torch.Tensor, factors: torch.Tensor, seed: int = 0
+             ) -> np.ndarray | torch.Tensor:
     """Codes of the same images for which nothing was learned, (N, D): ``name`` is one of BASELINES.
 
     The first components of the pixels' PCA, as many as the model has latents; an encoder like the model's with random
@@ -216,14 +222,15 @@ def with_random_weights(model: Any, seed: int) -> Any:
     untrained = copy.deepcopy(model)
     untrained.encoder.cpu()
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)      # torch.manual_seed would seed CUDA too, and fork_rng not restore it
+        torch.default_generator.manual_seed(seed)      # torch.manual_seed would seed CUDA too, which is not restored
         for module in untrained.encoder.modules():
             if hasattr(module, "reset_parameters"):
                 module.reset_parameters()
     return untrained
 
 
-def baselines(model: Any, data: Any, n: int, seed: int = 0) -> tuple[dict[str, np.ndarray | torch.Tensor], torch.Tensor]:
+def baselines(model: Any, data: Any, n: int, seed: int = 0
+              ) -> tuple[dict[str, np.ndarray | torch.Tensor], torch.Tensor]:
     """Codes of ``n`` images, (n, D) each, by the title of their column, the model's first; and the factors (n, K)."""
     images, factors = render(data, n, seed)
     codes = {name: baseline(name, model, images, factors, seed) for name in BASELINES}

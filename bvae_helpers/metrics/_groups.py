@@ -10,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from .. import latents
+from ..data import FactorData
 from ._checks import check_arrays, check_codes
 from ._predictors import protocol
 
@@ -27,9 +28,8 @@ class Fresh:
     """Images drawn for every group: the papers' protocol. A draw is an array of factors (n, K)."""
 
     def __init__(self, encode: Any, data: Any):
-        missing = [name for name in ("factor_sizes", "sample_factors", "images") if not hasattr(data, name)]
-        if missing:
-            raise TypeError(f"data must know its factors, and {type(data).__name__} has no {' and no '.join(missing)}")
+        if not isinstance(data, FactorData):
+            raise TypeError(f"data must know its factors (a data.FactorData), got a {type(data).__name__}")
         self.encode, self.data, self.num_factors = encoder(encode), data, len(data.factor_sizes)
 
     def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
@@ -88,7 +88,10 @@ def groups(source: Source, points: int, generator: torch.Generator) -> Iterator[
 
 
 def differences(source: Source, points: int, size: int, generator: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Features of the BetaVAE score (points, D), mean |z1 - z2| over ``size`` pairs, and the factor that each group shares."""
+    """Features of the BetaVAE score (points, D), and the factor that each group shares.
+
+    A feature is the mean of |z1 - z2| over ``size`` pairs.
+    """
     features, labels = [], []
     for ks in groups(source, points, generator):
         one = source.draw(len(ks) * size, generator)
@@ -99,7 +102,8 @@ def differences(source: Source, points: int, size: int, generator: torch.Generat
     return np.concatenate(features), np.concatenate(labels)
 
 
-def beta_vae_score(encode: Any, data: Any = None, seed: int = 0, train: int = 10_000, test: int = 5_000, size: int = 64) -> float:
+def beta_vae_score(encode: Any, data: Any = None, seed: int = 0, train: int = 10_000, test: int = 5_000, size: int = 64
+                   ) -> float:
     """BetaVAE score, 1/K to 1. Higgins et al. 2017, section 3: which factor did a batch of pairs share?
 
     The accuracy, on new batches, of a logistic regression that predicts the factor from mean |z1 - z2|. Rewards codes
@@ -138,8 +142,8 @@ def majority_accuracy(train: np.ndarray, test: np.ndarray) -> float:
     return float(test[train.argmax(0), np.arange(train.shape[1])].sum() / test.sum())
 
 
-def factor_vae_score(encode: Any, data: Any = None, seed: int = 0, train: int = 10_000, test: int = 5_000, size: int = 64,
-                     samples: int = 10_000, threshold: float = 0.05) -> float:
+def factor_vae_score(encode: Any, data: Any = None, seed: int = 0, train: int = 10_000, test: int = 5_000,
+                     size: int = 64, samples: int = 10_000, threshold: float = 0.05) -> float:
     """FactorVAE score, 1/K to 1, or 0. Kim & Mnih 2018, section 4: which latent stays constant when a factor does?
 
     In batches that share a factor, the latent of least variance, in units of its variance over all images, votes for
@@ -162,5 +166,6 @@ def source_of(encode: Any, data: Any) -> Source:
     if isinstance(encode, Bank):
         return encode
     if data is None or not (callable(encode) or hasattr(encode, "encoder")):
-        raise ValueError("this score draws its own images: pass encode (images -> codes) and data with factors, or a Bank")
+        raise ValueError("this score draws its own images: pass encode (images -> codes) and data with factors, "
+                         "or a Bank")
     return Fresh(encode, data)

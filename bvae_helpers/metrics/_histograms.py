@@ -98,7 +98,8 @@ def irs(codes: ArrayLike, factors: ArrayLike, quantile: float = 0.99, bins: int 
     deviations = np.zeros((codes.shape[1], factors.shape[1]))
     for k, v in enumerate(discretize(factors, bins).T):
         groups = [codes[v == value] for value in np.unique(v)]
-        deviations[:, k] = np.mean([np.percentile(np.abs(g - g.mean(0)), 100 * quantile, axis=0) for g in groups], axis=0)
+        far = [np.percentile(np.abs(g - g.mean(0)), 100 * quantile, axis=0) for g in groups]
+        deviations[:, k] = np.mean(far, axis=0)
     return float(np.average((1 - deviations / largest[:, None]).max(1), weights=largest))
 
 
@@ -121,5 +122,5 @@ def gaussian_total_correlation(codes: ArrayLike) -> float:
 
 
 def active_units(codes: ArrayLike, threshold: float = 0.01) -> int:
-    """Number of latents whose mean varies over the images: variance above ``threshold``. Burda et al. 2016, section 5."""
+    """Number of latents whose mean varies over the images: variance above ``threshold``. Burda et al. 2016, sec. 5."""
     return int((check_codes(codes).var(0) > threshold).sum())

@@ -51,7 +51,7 @@ def neighbour_information(codes: np.ndarray, factors: np.ndarray, seed: int = 0)
 def information_on_a_line(z: np.ndarray, v: np.ndarray) -> float:
     """I(z; v) in nats of one latent z (N,) and one factor v (N,), by nearest neighbours."""
     _, v, sizes = np.unique(v, return_inverse=True, return_counts=True)
-    z, v = z[sizes[v] > 1], v[sizes[v] > 1]                      # samples that are alone in their class have no neighbour
+    z, v = z[sizes[v] > 1], v[sizes[v] > 1]                      # a sample alone in its class has no neighbour
     if len(z) == 0:
         return 0.0
     order = np.lexsort((z, v))                                   # class after class, rising in each
@@ -60,7 +60,7 @@ def information_on_a_line(z: np.ndarray, v: np.ndarray) -> float:
     k = np.minimum(NEIGHBOURS, size - 1)
     lower, upper = nearest(x, first, size, k)
     rising = np.sort(z)
-    near = np.searchsorted(rising, upper) - np.searchsorted(rising, lower, "right")          # the sample itself included
+    near = np.searchsorted(rising, upper) - np.searchsorted(rising, lower, "right")      # the sample itself included
     return max(0.0, mean_digamma(np.array([len(x)])) + mean_digamma(k) - mean_digamma(size) - mean_digamma(near))
 
 
@@ -73,7 +73,7 @@ def nearest(x: np.ndarray, first: np.ndarray, size: np.ndarray, k: np.ndarray) -
     """
     place = np.arange(len(x))
     radius, lower, upper = np.full(len(x), np.inf), x, x
-    for below in range(NEIGHBOURS + 1):                          # of the k neighbours, ``below`` lie below, the rest above
+    for below in range(NEIGHBOURS + 1):                          # how many of the k neighbours lie below the sample
         low, high = place - below, place - below + k
         fits = (below <= k) & (low >= first) & (high < first + size)
         down, up = x - x[low], x[np.minimum(high, len(x) - 1)] - x

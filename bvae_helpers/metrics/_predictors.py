@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
 from ..data.threads import one_thread
@@ -64,7 +63,8 @@ def sap(codes_train: ArrayLike, factors_train: ArrayLike, codes_test: ArrayLike,
     return float(np.mean(accuracy[-1] - accuracy[-2]))
 
 
-def explicitness(codes_train: ArrayLike, factors_train: ArrayLike, codes_test: ArrayLike, factors_test: ArrayLike) -> float:
+def explicitness(codes_train: ArrayLike, factors_train: ArrayLike, codes_test: ArrayLike, factors_test: ArrayLike
+                 ) -> float:
     """Explicitness, 0.5 to 1. Ridgeway & Mozer 2018, section 3: does a linear rule predict the factors?
 
     The area under the ROC curve of a logistic regression on all latents, standardised, one class against the rest, mean

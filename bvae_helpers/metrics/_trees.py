@@ -40,7 +40,8 @@ class SortedCodes:
 
     def rank(self, codes: np.ndarray) -> torch.Tensor:
         """Ranks of other codes (N, D) among these: the number of edges below each, whole numbers (D, N)."""
-        return torch.from_numpy(np.stack([np.searchsorted(e, column) for e, column in zip(self.edges, codes.T)])).to(self.kind)
+        places = [np.searchsorted(edges, column) for edges, column in zip(self.edges, codes.T)]
+        return torch.from_numpy(np.stack(places)).to(self.kind)
 
     def sums(self, columns: torch.Tensor) -> torch.Tensor:
         """Sums of columns (N + 1, M) over the samples of each block of each latent -> (D, B, M)."""
@@ -72,8 +73,9 @@ def best_cuts(latents, y, sums, counts, residual, node):
     before, n_before = sums.cumsum(1) - sums, counts.cumsum(1) - counts
     total, n = before[0, -1] + sums[0, -1], n_before[0, -1] + counts[0, -1]          # (M,)
     rich, n_rich = positives(latents, y, residual, node, sums.shape)
-    most = torch.maximum(gain(before + rich, n_before + n_rich, total, n),            # if they all were on the left
-                         gain(before + sums - rich, n_before + counts - n_rich, total, n)).flatten(0, 1)   # or on the right
+    left = gain(before + rich, n_before + n_rich, total, n)                           # if they all were on the left
+    right = gain(before + sums - rich, n_before + counts - n_rich, total, n)          # if they all were on the right
+    most = torch.maximum(left, right).flatten(0, 1)
     block = most.topk(min(SEARCHED, len(most)), dim=0).indices.t()                   # (M, T)
     k = torch.arange(len(total)) % len(residual)
     p = (torch.arange(len(total)) // len(residual)).byte()
@@ -86,11 +88,12 @@ def best_cuts(latents, y, sums, counts, residual, node):
     best, place = (fine * latents.cuttable[block]).flatten(1).max(1)
     found = block.gather(1, place[:, None] // WIDTH)[:, 0]
     rank = torch.where(best > NO_GAIN, latents.sorted[found, place % WIDTH].long(), residual.shape[1])
-    return tuple(x.view(-1, len(residual)) for x in (found // latents.blocks, rank.to(latents.kind), best * (best > NO_GAIN)))
+    found = found // latents.blocks, rank.to(latents.kind), best * (best > NO_GAIN)
+    return tuple(x.view(-1, len(residual)) for x in found)
 
 
 def step(ranks, node, latent, cut):
-    """Move every sample one level down: the node that it is in, uint8 (K, N), 0..P-1 -> 0..2P-1; the right child of p is P + p."""
+    """Move every sample one level down: its node, uint8 (K, N), 0..P-1 -> 0..2P-1; the right child of p is P + p."""
     below = node.clone()
     for p in range(len(latent)):
         right = (node == p) & (ranks[latent[p]] > cut[p, :, None])
@@ -113,7 +116,7 @@ def grow(latents, y, counts, residual, gains):
         gains.index_add_(0, latent.flatten(), reduction.flatten().double())
         splits.append((latent, cut))
         node.copy_(step(latents.ranks, node, latent, cut))
-        if level < DEPTH - 1:                                                        # sum the left side; the right side is the difference
+        if level < DEPTH - 1:             # sum the left side; the right side is the difference
             inside = torch.stack([(padded == p).t() for p in range(2 ** level)], dim=1).float()          # (N + 1, P, K)
             left, n_left = latents.sums(torch.cat([inside * columns[:, None], inside], 1).flatten(1)).chunk(2, dim=2)
             sums, counts = torch.cat([left, sums - left], dim=2), torch.cat([n_left, counts - n_left], dim=2)
@@ -138,7 +141,7 @@ class BoostedTrees:
             p = scores.softmax(0)
             residual[:, :-1] = target - p
             splits, node = grow(latents, y, counts, residual, gains)
-            if not gains.any():                                                          # no cut helps, nor will one in later rounds
+            if not gains.any():           # no cut helps, nor will one in later rounds
                 break
             node, zero = node.long(), torch.zeros(len(p), 2 ** DEPTH)
             slope, curvature = (zero.scatter_add(1, node, of) for of in (residual[:, :-1], p * (1 - p)))

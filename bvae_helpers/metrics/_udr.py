@@ -26,7 +26,8 @@ def udr(codes: Sequence[ArrayLike], kls: Sequence[ArrayLike], method: str = "las
     codes = [check_codes(z) for z in codes]
     informative = [as_array(kl).astype(np.float64) > INFORMATIVE for kl in kls]
     if len(codes) < 2 or len(codes) != len(informative):
-        raise ValueError(f"UDR compares at least 2 models, each with its codes and KLs; got {len(codes)} and {len(informative)}")
+        raise ValueError("UDR compares at least 2 models, each with its codes and KLs; "
+                         f"got {len(codes)} and {len(informative)}")
     if len({len(z) for z in codes}) > 1 or any(z.shape[1:] != i.shape for z, i in zip(codes, informative)):
         raise ValueError("all codes must be of the same images, with one KL for each latent")
     if method not in RESEMBLANCES:

@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from .. import checkpoints, latents, metrics
 from ..config import Config
-from ..data import load_data, render
+from ..data import FactorData, load_data, render
 from ..data.files import first_line
 from ..model import BetaVAE
 from . import results
@@ -34,8 +34,10 @@ __all__ = ["ENGINES", "key_of", "runs_of", "settings_of", "sweep"]
 ENGINES = ("process", "ray")
 FEWEST_SAMPLES = 100          # of images to measure on
 MEASURED_SEED = 100           # of these images; a training seed this large would draw some of them
-NOT_IN_KEY = {"save_dir", "log_dir", "save_every", "save_seconds", "log_every"}       # settings that do not identify a run
-NOT_RETRIED = (ValueError, TypeError, ArithmeticError, ImportError, FileNotFoundError)   # errors that a retry would repeat
+# settings that do not identify a run
+NOT_IN_KEY = {"save_dir", "log_dir", "save_every", "save_seconds", "log_every"}
+# errors that a retry would only repeat
+NOT_RETRIED = (ValueError, TypeError, ArithmeticError, ImportError, FileNotFoundError)
 
 
 def sweep(base: Config, grid: dict[str, Iterable], path: str | os.PathLike = "sweep.csv", *, engine: str = "process",
@@ -62,7 +64,8 @@ def sweep(base: Config, grid: dict[str, Iterable], path: str | os.PathLike = "sw
     if engine not in ENGINES:
         raise ValueError(f"the engine must be {' or '.join(ENGINES)}, got {engine!r}")
     if samples < FEWEST_SAMPLES:
-        raise ValueError(f"samples must be at least {FEWEST_SAMPLES}, got {samples}: scores of fewer images mean nothing")
+        raise ValueError(f"samples must be at least {FEWEST_SAMPLES}, got {samples}: "
+                         "scores of fewer images mean nothing")
     wanted = runs_of(base, grid)
     if not train:
         wanted = {key: config for key, config in wanted.items() if _is_finished(config)}
@@ -89,8 +92,9 @@ def sweep(base: Config, grid: dict[str, Iterable], path: str | os.PathLike = "sw
     return [row for row in results.read(path) if row["key"] in wanted]
 
 
-def _collect(runner: "InProcess | OnRay", wanted: dict[str, Config], retries: int, finished: Callable) -> dict[str, Exception]:
-    """Call ``finished(row)`` for each run that ends; try those that fail again -> the errors of those that failed for good."""
+def _collect(runner: "InProcess | OnRay", wanted: dict[str, Config], retries: int, finished: Callable
+             ) -> dict[str, Exception]:
+    """Call ``finished(row)`` for each run that ends, and retry those that fail -> key -> error of the last attempt."""
     failed, tries = {}, collections.Counter()
     while runner:
         key, row, error = runner.next()
@@ -120,7 +124,8 @@ def runs_of(base: Config, grid: dict[str, Iterable]) -> dict[str, Config]:
 def settings_of(config: Config) -> dict[str, Any]:
     """The settings that identify a run, defaults left out, so that a setting added later does not change old keys."""
     defaults = Config().to_dict()
-    return {name: value for name, value in config.to_dict().items() if name not in NOT_IN_KEY and value != defaults[name]}
+    return {name: value for name, value in config.to_dict().items()
+            if name not in NOT_IN_KEY and value != defaults[name]}
 
 
 def key_of(config: Config) -> str:
@@ -128,7 +133,8 @@ def key_of(config: Config) -> str:
     return hashlib.sha256(json.dumps(settings_of(config), sort_keys=True).encode()).hexdigest()[:12]
 
 
-def run_one(config: Config, varied: list[str], samples: int, dci: bool = True, device: str | None = None) -> results.Row:
+def run_one(config: Config, varied: list[str], samples: int, dci: bool = True, device: str | None = None
+            ) -> results.Row:
     """Train one run, unless its final checkpoint exists, and measure it -> its row."""
     data = _data_of(json.dumps({name: getattr(config, name) for name in DATA_SETTINGS}))
     model, epochs = _finished(config) or _trained(config, data, device)
@@ -179,8 +185,8 @@ def _losses(epochs: dict[str, list]) -> dict[str, float]:
 
 
 def measure(model: Any, data: Any, samples: int, dci: bool = True) -> dict[str, float]:
-    """The scores of a row on ``samples`` new images, ``metrics.main_scores``; none if the data have no known factors."""
-    if not hasattr(data, "sample_factors"):
+    """The scores of a row on ``samples`` new images, ``metrics.main_scores``; none without known factors."""
+    if not isinstance(data, FactorData):
         return {}
     images, factors = render(data, samples, MEASURED_SEED)
     return metrics.main_scores(*latents.encode(model, images), factors, dci=dci)

@@ -1,0 +1,225 @@
+"""The field's files: each reader on a small file of exactly the published layout, editions of dSprites, and wrong files."""
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from scipy.io import savemat
+
+from bvae_helpers import metrics
+from bvae_helpers.config import Config
+from bvae_helpers.data import (MPI3D, Cars3D, ColourSprites, DSprites, FactorData, NoisySprites, PictureSprites, Shapes3D,
+                               SmallNORB, Sprites, as_images, factors_of, load_data)
+
+RNG = np.random.default_rng(0)
+
+
+def lattice(sizes):
+    return factors_of(torch.arange(int(np.prod(sizes))), sizes)
+
+
+# dSprites
+
+SIZES = (3, 2, 4, 5, 5)          # every combination of a part of the original's classes
+
+
+@pytest.fixture
+def part():
+    """A part of the lattice of the real thing: images, and classes counted in this part with the colour before them."""
+    classes = lattice(SIZES)
+    original = classes * torch.tensor([1, 5, 10, 6, 6])
+    images = Sprites().images(original)[:, 0].numpy()
+    return images, np.concatenate([np.zeros((len(classes), 1), int), classes.numpy()], axis=1)
+
+
+@pytest.mark.parametrize("pixels", (lambda p: p // 255, lambda p: p, lambda p: p > 0, lambda p: (p / 255).astype(np.float32),
+                                    lambda p: (p // 255)[:, None], lambda p: p[..., None].astype(">i8")))
+@pytest.mark.parametrize("columns", (slice(0, 6), slice(1, 6)))
+def test_any_edition_of_dsprites_is_the_same_data(part, tmp_path, pixels, columns, capsys):
+    images, classes = part
+    np.savez(tmp_path / "d.npz", imgs=pixels(images), latents_classes=classes[:, columns])
+    data = DSprites(tmp_path / "d.npz")
+    assert data.factor_sizes == SIZES and len(data) == len(images)
+    assert np.array_equal(data.images(lattice(SIZES))[:, 0].numpy(), images)
+    assert "a part of dSprites, 600 images" in capsys.readouterr().out
+
+
+def test_rows_in_any_order_and_classes_of_the_whole_set_are_found(part, tmp_path):
+    images, classes = part
+    order = RNG.permutation(len(images))
+    whole = classes[:, 1:] * [1, 5, 10, 6, 6]                       # counted in all of dSprites, with gaps
+    np.savez_compressed(tmp_path / "d.npz", imgs=images[order], latents_classes=whole[order])
+    assert np.array_equal(DSprites(tmp_path / "d.npz").images(lattice(SIZES))[:, 0].numpy(), images)
+
+
+@pytest.mark.parametrize("spoil, said", [
+    (lambda i, c: (i[:-1], c[:-1]), "each of the 600 combinations"), (lambda i, c: (i, c[:-1]), "latents_classes"),
+    (lambda i, c: (i, c.astype(float)), "whole numbers"), (lambda i, c: (i[:, :32], c), "shape .N, 64, 64."),
+    (lambda i, c: (i // 2, c), "0 or 255"), (lambda i, c: (i * 0, c), "values from 0 to 0"),
+    (lambda i, c: (i, np.repeat(c[:1], len(c), 0)), "combinations")])
+def test_what_is_not_dsprites_is_refused_with_the_reason(part, tmp_path, spoil, said):
+    images, classes = spoil(*part)
+    np.savez(tmp_path / "d.npz", imgs=images, latents_classes=classes)
+    with pytest.raises(ValueError, match=f"d.npz' is not dSprites, or not all of it: .*{said}"):
+        DSprites(tmp_path / "d.npz")
+
+
+def test_a_part_without_classes_is_refused(part, tmp_path):
+    np.savez(tmp_path / "d.npz", imgs=part[0])
+    with pytest.raises(ValueError, match="without 'latents_classes' it must hold all 737,280 images, got 600"):
+        DSprites(tmp_path / "d.npz")
+
+
+# 3D Shapes
+
+class SmallShapes(Shapes3D):
+    factor_sizes = (2, 2, 2, 2, 2, 3)
+
+
+@pytest.mark.parametrize("storage", ({}, {"chunks": (5, 64, 64, 3), "compression": "gzip"}))
+def test_shapes3d_reads_any_rows_in_any_order(tmp_path, storage):
+    pixels = RNG.integers(0, 256, (96, 64, 64, 3), dtype=np.uint8)
+    with h5py.File(tmp_path / "3dshapes.h5", "w") as file:
+        file.create_dataset("images", data=pixels, **storage)
+    data, rows = SmallShapes(tmp_path / "3dshapes.h5"), RNG.integers(0, 96, 200)
+    images = data.images(factors_of(torch.from_numpy(rows), data.factor_sizes))
+    assert images.dtype == torch.uint8 and np.array_equal(images.numpy(), pixels[rows].transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("held, said", [({"weights": np.zeros(3)}, "holds weights, no 'images'"),
+                                        ({"images": np.zeros((4, 64, 64, 3), np.uint8)}, "must be uint8 .480000"),
+                                        (None, "not 3D Shapes, or not all of it")])
+def test_another_h5_file_is_named(tmp_path, held, said):
+    path = tmp_path / "other.h5"
+    if held is None:
+        path.write_bytes(b"text")
+    else:
+        with h5py.File(path, "w") as file:
+            file.update(held)
+    with pytest.raises(ValueError, match=said):
+        Shapes3D(path)
+
+
+# MPI3D, Cars3D, SmallNORB
+
+class SmallMPI3D(MPI3D):
+    editions = ((2, 2, 2, 1, 1, 2, 3), (2, 2, 1, 1, 1, 2, 2))
+
+
+@pytest.mark.parametrize("edition", (0, 1))
+def test_mpi3d(tmp_path, edition):
+    sizes = SmallMPI3D.editions[edition]
+    pixels = RNG.integers(0, 256, (int(np.prod(sizes)), 64, 64, 3), dtype=np.uint8)
+    np.savez(tmp_path / "mpi3d.npz", images=pixels)
+    data = SmallMPI3D(tmp_path / "mpi3d.npz")
+    assert data.factor_sizes == sizes
+    assert np.array_equal(data.images(lattice(sizes)[[5, 1]]).numpy(), pixels[[5, 1]].transpose(0, 3, 1, 2))
+    with pytest.raises(ValueError, match="must be uint8 .* with N 1,036,800 or 460,800"):
+        load_data(Config(data_path=tmp_path / "mpi3d.npz"))
+
+
+def test_cars3d_reads_a_folder_of_matrices(tmp_path):
+    class SmallCars(Cars3D):
+        factor_sizes = (4, 24, 3)
+
+    cars = RNG.integers(0, 256, (3, 128, 128, 3, 24, 4), dtype=np.uint8)
+    for k, car in enumerate(cars):
+        savemat(tmp_path / f"car_{k:03d}_mesh.mat", {"im": car})
+    data = SmallCars(tmp_path)
+    image = data.images(torch.tensor([[3, 7, 2]]))[0].numpy()            # elevation, azimuth, car
+    expected = cars[2, :, :, :, 7, 3].astype(float).reshape(64, 2, 64, 2, 3).mean((1, 3)).transpose(2, 0, 1)
+    assert abs(image - expected).max() <= 1          # pillow rounds twice
+    with pytest.raises(ValueError, match="must hold 183 .mat files, got 3"):
+        Cars3D(tmp_path)
+    savemat(tmp_path / "car_001_mesh.mat", {"im": cars[0, :64]})
+    with pytest.raises(ValueError, match="'im' in car_001_mesh.mat must be uint8"):
+        SmallCars(tmp_path)
+
+
+def write_norb(path, array):
+    code = {np.dtype(np.uint8): 0x1E3D4C55, np.dtype("<i4"): 0x1E3D4C54}[array.dtype]
+    sizes = [*array.shape, *[1] * (3 - array.ndim)]
+    path.write_bytes(np.array([code, array.ndim, *sizes], "<i4").tobytes() + array.tobytes())
+
+
+@pytest.fixture
+def norb(tmp_path):
+    """Both parts, with 2 of 2 categories, 1 instance each, 2 elevations, 2 azimuths (counted by twos), 2 lightings."""
+    held = {}
+    for part, instance in (("training", 4), ("testing", 1)):
+        classes = lattice((2, 1, 2, 2, 2)).numpy().astype("<i4")
+        classes[:, 1], classes[:, 3] = instance, 2 * classes[:, 3]
+        order = RNG.permutation(len(classes))
+        images = RNG.integers(0, 256, (len(classes), 2, 96, 96), dtype=np.uint8)
+        name = f"smallnorb-{part}"
+        write_norb(tmp_path / f"{name}-dat.mat", images)
+        write_norb(tmp_path / f"{name}-cat.mat", classes[order, 0].copy())
+        write_norb(tmp_path / f"{name}-info.mat", classes[order, 1:].copy())
+        held |= {tuple(row): image[0] for row, image in zip(classes[order].tolist(), images)}
+    return tmp_path, held
+
+
+class SmallerNORB(SmallNORB):
+    factor_sizes = (2, 2, 2, 2, 2)
+
+
+def test_smallnorb_puts_both_parts_into_one_lattice(norb):
+    folder, held = norb
+    data = SmallerNORB(folder)
+    factors = lattice(data.factor_sizes)
+    images = data.images(factors)
+    assert images.shape == (32, 1, 64, 64)
+    for (category, instance, elevation, azimuth, light), image in zip(factors.tolist(), images):
+        original = held[category, (1, 4)[instance], elevation, 2 * azimuth, light]
+        assert abs(float(image.float().mean()) - original.mean()) < 2          # areas keep the mean
+    with pytest.raises(ValueError, match="its factors must take .5, 10, 9, 18, 6. values, got .2, 2, 2, 2, 2."):
+        load_data(Config(data_path=folder))
+
+
+def test_a_damaged_norb_matrix_is_named(norb):
+    folder, _ = norb
+    path = folder / "smallnorb-testing-dat.mat"
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(ValueError, match="testing-dat.mat is not as long as its shape"):
+        SmallerNORB(folder)
+    path.write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="testing-dat.mat does not begin"):
+        SmallerNORB(folder)
+
+
+# Drawn editions
+
+@pytest.mark.parametrize("name, kind", [("sprites-colour", ColourSprites), ("sprites-noise", NoisySprites),
+                                        ("sprites-picture", PictureSprites)])
+def test_an_edition_draws_the_same_image_of_the_same_factors(name, kind):
+    data = load_data(Config.sprites(data_path=name, in_channels=3))
+    factors = data.sample_factors(300, torch.Generator().manual_seed(0))
+    images = data.images(factors)
+    assert type(data) is kind and isinstance(data, FactorData)
+    assert images.shape == (300, 3, 64, 64) and images.dtype == torch.uint8
+    assert torch.equal(images[7:9], data.images(factors[7:9])) and not torch.equal(images, kind(seed=1).images(factors))
+
+
+def test_what_the_editions_draw():
+    factors = Sprites().sample_factors(300, torch.Generator().manual_seed(0))
+    inside = Sprites().images(factors).expand(-1, 3, -1, -1) > 0
+    colour, noise, picture = (kind().images(factors) for kind in (ColourSprites, NoisySprites, PictureSprites))
+    assert (colour[~inside] == 0).all() and colour[inside].min() >= 127
+    each = [image[:, mask[0]] for image, mask in zip(colour, inside)]
+    assert all((c == c[:, :1]).all() for c in each) and len({tuple(c[:, 0].tolist()) for c in each}) > 290
+    assert (noise[inside] == 255).all()
+    values = noise[~inside].float() / 255
+    assert abs(values.mean() - 0.5) < 0.005 and abs(values.std() - 12 ** -0.5) < 0.005
+    plain = PictureSprites(picture=torch.full((3, 64, 64), 100, dtype=torch.uint8)).images(factors[:1]).float()[0]
+    for channel, mask in zip(plain, inside[0]):
+        assert channel[mask].unique() + channel[~mask].unique() == 255                 # inverted
+    assert picture.float().std(0).mean() > 30                                          # backgrounds differ
+    with pytest.raises(ValueError, match="picture must be uint8 .3, H, W."):
+        PictureSprites(picture=torch.zeros(3, 64, 64))
+
+
+def test_an_edition_is_scored_and_trained_on_like_sprites():
+    data = ColourSprites()
+    factors = data.sample_factors(500, torch.Generator().manual_seed(0))
+    assert metrics.mig(factors[:, :4].float(), factors) > 0.5
+    assert as_images(data, 20, seed=3).shape == (3, 64, 64)
