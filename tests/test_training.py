@@ -2,9 +2,11 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -313,6 +315,53 @@ def power_cut_at(step, was=runs.train_step):
             raise RuntimeError("power cut")
         return was(run, *args)
     return dying
+
+
+def test_of_two_runs_with_other_settings_started_at_once_one_refuses(tmp_path):
+    """The second one waits until the first has saved its first checkpoint, and finds it."""
+    first, said = small_config(tmp_path / "first", epochs=1), []
+    train(first, stop_after=0)
+    folder = tmp_path / "both"
+
+    def second():
+        try:
+            train(small_config(folder, epochs=1, beta=2.0))
+        except ValueError as error:
+            said.append(str(error))
+
+    with system.folder_lock(folder):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(1)                                       # it would be done by now if it did not wait
+        shutil.copy(tmp_path / "first" / "last.pt", folder)
+    thread.join()
+    assert "holds a run with other settings (beta 4.0 there, 2.0 here)" in said[0]
+
+
+def test_a_resumed_and_a_complete_run_say_so(tmp_path, capsys):
+    config = small_config(tmp_path)
+    train(config, stop_after=3, progress=True)
+    assert "resumed" not in capsys.readouterr().out
+    train(config, progress=True)
+    assert f"resumed at step 3 of 20 from {tmp_path / 'last.pt'}" in capsys.readouterr().out
+    train(config, progress=True)
+    assert f"this run is complete: 2 epochs in {tmp_path}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", ("add_scalar", "add_images", "add_image", "close"))
+def test_a_full_log_folder_is_said_once_and_training_continues(tmp_path, monkeypatch, method):
+    from torch.utils.tensorboard import SummaryWriter
+    monkeypatch.setattr(SummaryWriter, method, lambda *args, **options: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.warns(UserWarning, match=r"logs in .* end here \(.*No space left.*\); training continues") as said:
+        history = train(small_config(log_dir=tmp_path))[1]
+    assert history.complete and len(said) == 1
+
+
+@pytest.mark.parametrize("channels", (2, 5))
+def test_images_of_any_number_of_channels_are_logged(tmp_path, channels):
+    config = small_config(log_dir=tmp_path, epochs=1, in_channels=channels)
+    data = torch.rand(40, channels, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert train(config, data)[1].complete and any(tmp_path.iterdir())
 
 
 def test_saving_does_not_change_the_run(tmp_path):

@@ -3,12 +3,16 @@
 import math
 import pathlib
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
 
 from ..config import Config
 from ..data.batches import to_uint8
+from ..data.files import first_line
 from ..latents import encode, rank_latents, reconstruct, traversals
 from ..model import BetaVAE
 
@@ -112,29 +116,43 @@ class TermTable:
 
 
 class TensorBoard:
-    """Writes a run's curves and pictures for TensorBoard; with ``folder=None`` it writes nothing."""
+    """Writes a run's curves and pictures for TensorBoard; with ``folder=None`` it writes nothing.
+
+    If the folder cannot be written to, for example because the disk is full, it warns once and writes nothing more: the
+    training does not depend on it.
+    """
 
     def __init__(self, folder: str | None, step: int = 0):
-        self.writer = None
+        self.folder, self.writer = folder, None
         if folder is not None:
             from torch.utils.tensorboard import SummaryWriter  # slow to import: only when needed
-            self.writer = SummaryWriter(folder, purge_step=step or None)
+            with self._unless_full():
+                self.writer = SummaryWriter(folder, purge_step=step or None)
+
+    @contextmanager
+    def _unless_full(self) -> Iterator[None]:
+        """Give up writing, with a warning, if the block raises an OSError."""
+        try:
+            yield
+        except OSError as error:
+            self.writer = None
+            warnings.warn(f"TensorBoard logs in {self.folder!r} end here ({first_line(error)}); training continues", stacklevel=4)
 
     def scalars(self, prefix: str, terms: dict, step: int):
         """One point of each curve ``prefix/name``; ``kl_per_latent`` becomes one curve per latent."""
         if self.writer is None:
             return
-        for name, value in terms.items():
-            if name == "kl_per_latent":
-                for d, nats in enumerate(value):
-                    self.writer.add_scalar(f"{prefix}_kl_per_latent/z{d}", nats, step)
-            else:
-                self.writer.add_scalar(f"{prefix}/{name}", value, step)
+        curves = {f"{prefix}/{name}": value for name, value in terms.items() if name != "kl_per_latent"}
+        curves |= {f"{prefix}_kl_per_latent/z{d}": nats for d, nats in enumerate(terms.get("kl_per_latent", []))}
+        with self._unless_full():
+            for name, value in curves.items():
+                self.writer.add_scalar(name, value, step)
 
     def picture(self, pair: torch.Tensor, step: int):
         """Originals above their reconstructions: uint8 (2, n, C, S, S)."""
         if self.writer is not None:
-            self.writer.add_images("reconstructions", pair.flatten(0, 1), step)
+            with self._unless_full():
+                self.writer.add_images("reconstructions", _in_colour(pair.flatten(0, 1)), step)
 
     def traversal(self, model: BetaVAE, images: torch.Tensor, step: int, latents: int = 10):
         """Traversals from the first of ``images``: one row per latent, those with the largest KL first."""
@@ -142,12 +160,19 @@ class TensorBoard:
             return
         mu, logvar = encode(model, images)
         rows = traversals(model, mu[0], rank_latents(mu, logvar)[:latents], steps=7)
-        self.writer.add_image("traversals", _tile(rows), step)
+        with self._unless_full():
+            self.writer.add_image("traversals", _in_colour(_tile(rows)[None])[0], step)
 
     def close(self):
         """Write what is still in memory and end the writer's thread."""
         if self.writer is not None:
-            self.writer.close()
+            with self._unless_full():
+                self.writer.close()
+
+
+def _in_colour(images: torch.Tensor) -> torch.Tensor:
+    """Images (N, C, S, S) with the channels that can be shown: the first three, or the first if there are only two."""
+    return images[:, :3] if images.shape[1] >= 3 else images[:, :1]
 
 
 def _tile(rows: torch.Tensor) -> torch.Tensor:

@@ -46,6 +46,8 @@ def fit(model: BetaVAE, data, config: Config | None = None, *, resume: bool = Tr
     system.keep_memory()
     run = Run(model, as_images(data, config.num_images, config.seed), config, device, watch)
     run.start(resume)
+    if progress and run.ranks.first and run.step > 0:
+        tqdm.write(run.resumed())
     last_step = None if stop_after is None else run.step + stop_after
     with system.stop_signals() as stop, run.bar(progress) as bar, contextlib.closing(run):
         while not run.complete:

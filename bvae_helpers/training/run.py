@@ -201,20 +201,16 @@ class Run:
         """Resume from ``last.pt`` if ``resume`` and the file exists; otherwise move old checkpoints aside and begin."""
         torch.manual_seed(self.config.seed)
         self.log_folder = run_folder(self.config)
+        self.images = system.resident(self.images, self.device)
         state = None
         if self.ranks.first:
-            if resume and self.last_file:
-                state = checkpoints.load(self.last_file)
-            else:
-                self._clear_folder()
+            with system.folder_lock(self.folder):
+                if resume and self.last_file:
+                    state = checkpoints.load(self.last_file)
+                else:
+                    self._begin()
         state = self.ranks.share(state)
-        self.images = system.resident(self.images, self.device)
-        if state is None:
-            if needs_trial(self.config.precision, self.device) and self.ranks.world == 1:
-                self.use_precision(faster_precision(self))
-                tqdm.write(f"precision: {self.precision}, the faster one in a trial on this card")
-            self.save("last.pt")             # a run stopped before its first save begins from the same weights again
-        else:
+        if state is not None:
             self.load(state)
         self.history.complete = self.complete
         self.board = TensorBoard(self.log_folder if self.ranks.first else None, self.step)
@@ -227,10 +223,18 @@ class Run:
             return None
         return self.folder / "last.pt"
 
-    def _clear_folder(self):
-        """Move the checkpoints of an older run, if there are any, to ``previous-N``."""
+    def _begin(self):
+        """Move the checkpoints of an older run, if there are any, to ``previous-N``, and save the first one of this run.
+
+        A run that is stopped before its next save begins from the same weights again, and a run with other settings that
+        is started in this folder at the same time finds a checkpoint that it cannot resume.
+        """
+        if needs_trial(self.config.precision, self.device) and self.ranks.world == 1:
+            self.use_precision(faster_precision(self))
+            tqdm.write(f"precision: {self.precision}, the faster one in a trial on this card")
         if self.folder is not None and any(self.folder.glob("*.pt")):
             checkpoints.move_aside(self.folder)
+        self.save("last.pt")
 
     def begin_epoch(self) -> torch.Tensor:
         """Prepare to train and return the batches that the current epoch still needs, (steps, B)."""
@@ -415,6 +419,12 @@ class Run:
         """The progress bar over all steps; an invisible one if not ``progress``."""
         shown = progress and self.ranks.first
         return tqdm(total=self.total_steps, initial=self.step, unit="step", disable=None if shown else True, leave=False)
+
+    def resumed(self) -> str:
+        """What a resumed run has done already, in one line."""
+        if self.complete:
+            return f"this run is complete: {self.epoch} epochs in {self.folder}; nothing is left to train"
+        return f"resumed at step {self.step} of {self.total_steps} from {self.last_file}"
 
     def summary(self) -> str:
         """The last epoch in one line."""

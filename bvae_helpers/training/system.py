@@ -1,17 +1,20 @@
 """What depends on the machine: memory kept between steps, random generators, signals to stop."""
 
 import ctypes
+import os
+import pathlib
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 
 from ..data import Images
+from ..data.files import fcntl
 
-__all__ = ["Stop", "keep_memory", "resident", "seeded", "stop_signals"]
+__all__ = ["Stop", "folder_lock", "keep_memory", "resident", "seeded", "stop_signals"]
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3      # glibc's malloc.h
 
@@ -52,6 +55,25 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
             with torch.cuda.device(card):
                 torch.cuda.manual_seed(seed)
         yield
+
+
+@contextmanager
+def folder_lock(folder: pathlib.Path | None) -> Iterator[None]:
+    """Hold a lock on ``folder`` inside the block, so that only one process at a time looks for its checkpoints.
+
+    Makes the folder if necessary. Does nothing for None, on Windows, and on file systems without locks.
+    """
+    if folder is None or fcntl is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class Stop:
