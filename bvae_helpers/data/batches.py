@@ -9,6 +9,7 @@ Training takes images of any of these kinds, through ``as_images``:
 Shapes: N images, C channels, S pixels a side, B images in a batch.
 """
 
+import math
 import os
 import pathlib
 import warnings
@@ -209,7 +210,11 @@ def _with_pixels(images):
     if images.is_floating_point():
         if 0 <= low and high <= 1:
             return images
-        remedy = "divide by 255" if 1 < high <= 255 and low >= 0 else "rescale them" if high == high else "remove the NaN"
+        remedy = "rescale them, or leave out Normalize"
+        if not math.isfinite(low) or not math.isfinite(high):
+            remedy = "remove NaN and infinity"
+        elif low >= 0 and high <= 255:
+            remedy = "divide by 255"
         raise ValueError(f"float images must lie in [0, 1], got values from {low:g} to {high:g}: {remedy}")
     if low < 0 or high > 65535:
         raise ValueError(f"whole-number images must lie in 0 to 255, got values from {low} to {high}: rescale them")
