@@ -489,7 +489,8 @@ def test_an_interrupted_run_says_what_was_kept(tmp_path, monkeypatch):
         assert not model.training                            # ready to be looked at
 
 
-@pytest.mark.parametrize("pictures, words", [(lambda x: x * 2 - 1, "from -1 to 1: .*leave out Normalize"), (lambda x: x * 255, "from 0 to 255: divide by 255")])
+@pytest.mark.parametrize("pictures, words", [(lambda x: x * 2 - 1, "from -1 to 1: .*leave out Normalize"),
+                                             (lambda x: x * 255, "from 0 to 255: divide by 255")])
 def test_floats_that_are_no_pictures_are_refused(pictures, words):
     x = small_pictures().float() / 255
     x[0, 0, 0, :2] = torch.tensor([0.0, 1.0])
@@ -574,7 +575,7 @@ def test_nan_among_the_validation_images_stops_too(tmp_path):
     images = small_pictures() / 255
     images[Run(new_model(config), Images(images), config, "cpu").held_out[0]] = float("nan")
     with pytest.raises(FloatingPointError, match="validation"):
-        train(config, list(images))          # read item by item: no look at all values before
+        train(config, list(images))              # read item by item: not all values are looked at before
 
 
 def test_weights_that_are_no_numbers_are_never_saved(tmp_path):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 
 from ..config import Config
-from ..data.batches import to_uint8
+from ..data.batches import Images, to_uint8
 from ..data.files import first_line
 from ..latents import encode, rank_latents, reconstruct, traversals
 from ..model import BetaVAE
@@ -158,7 +158,7 @@ class TensorBoard:
         """Traversals from the first of ``images``: one row per latent, those with the largest KL first."""
         if self.writer is None:
             return
-        mu, logvar = encode(model, images)
+        mu, logvar = encode(model, Images(images))          # whose values were looked at when the run began
         rows = traversals(model, mu[0], rank_latents(mu, logvar)[:latents], steps=7)
         with self._unless_full():
             self.writer.add_image("traversals", _in_colour(_tile(rows)[None])[0], step)
@@ -199,4 +199,4 @@ def same_folder(before: str | None, now: str | None) -> str | None:
 def pair_of(model: BetaVAE, images: torch.Tensor) -> torch.Tensor:
     """Images (n, C, S, S) and their reconstructions as uint8 (2, n, C, S, S) on the CPU: one early picture."""
     x = images if images.dtype == torch.uint8 else to_uint8(images)
-    return torch.stack([x.cpu(), to_uint8(reconstruct(model, images))])
+    return torch.stack([x.cpu(), to_uint8(reconstruct(model, Images(images)))])
