@@ -37,8 +37,9 @@ class Config:
     """
 
     # data
-    data_path: str = knob("./CelebA/img_align_celeba", "'sprites' or 'faces' (drawn), a folder of images or a zip "
-                          "of one, a dSprites .npz, a 3D Shapes .h5")
+    data_path: str = knob("./CelebA/img_align_celeba", "'sprites', 'sprites-colour', 'sprites-noise', 'sprites-picture' or "
+                          "'faces' (drawn), a folder of images or a zip of one, a dSprites or MPI3D .npz, a 3D Shapes .h5, a "
+                          "folder of Cars3D or SmallNORB")
     num_images: int | None = knob(None, "use at most this many images (default: all)", 2, MANY)
     img_size: int = knob(64, "side of the square images, in pixels", 8, 1024)
     in_channels: int = knob(3, "colour channels", 1, 64)
