@@ -1,15 +1,20 @@
 """The field's files: each reader on a small file of exactly the published layout, editions of dSprites, and wrong files."""
 
 import h5py
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 from scipy.io import savemat
 
-from bvae_helpers import metrics
+from bvae_helpers import metrics, plots
+from bvae_helpers.__main__ import main
 from bvae_helpers.config import Config
 from bvae_helpers.data import (MPI3D, Cars3D, ColourSprites, DSprites, FactorData, NoisySprites, PictureSprites, Shapes3D,
-                               SmallNORB, Sprites, as_images, factors_of, load_data)
+                               SmallNORB, Sprites, factors_of, load_data, render)
+from bvae_helpers.explorer import LatentExplorer
+from bvae_helpers.model import BetaVAE
+from bvae_helpers.training import fit, results
 
 RNG = np.random.default_rng(0)
 
@@ -218,8 +223,49 @@ def test_what_the_editions_draw():
         PictureSprites(picture=torch.zeros(3, 64, 64))
 
 
-def test_an_edition_is_scored_and_trained_on_like_sprites():
-    data = ColourSprites()
-    factors = data.sample_factors(500, torch.Generator().manual_seed(0))
-    assert metrics.mig(factors[:, :4].float(), factors) > 0.5
-    assert as_images(data, 20, seed=3).shape == (3, 64, 64)
+# What takes sprites takes them all
+
+@pytest.fixture
+def anything(part, tmp_path):
+    """A function that makes data of any kind, small."""
+    def make(kind):
+        if kind is DSprites:
+            np.savez(tmp_path / "d.npz", imgs=part[0], latents_classes=part[1])
+            return DSprites(tmp_path / "d.npz")
+        if kind is SmallShapes:
+            with h5py.File(tmp_path / "s.h5", "w") as file:
+                file["images"] = RNG.integers(0, 256, (96, 64, 64, 3), dtype=np.uint8)
+            return SmallShapes(tmp_path / "s.h5")
+        return kind()
+    return make
+
+
+@pytest.mark.parametrize("kind", (DSprites, SmallShapes, ColourSprites, NoisySprites, PictureSprites))
+def test_training_scores_figures_and_sliders_take_the_data(kind, anything):
+    data = anything(kind)
+    images, factors = render(data, 60, seed=0)
+    config = Config.sprites(in_channels=images.shape[1], patch=4, hidden_dims=[4, 4], latent_dim=3, epochs=1, num_images=60,
+                            batch_size=16, save_dir=None, log_dir=None)
+    torch.manual_seed(0)
+    model = BetaVAE.from_config(config)
+    assert len(fit(model, data, config, progress=False, device="cpu")["val_loss"]) == 1
+    found = metrics.evaluate(model, data, (0,), 60, 30, dci=False, verbose=False, against=())
+    assert 0 <= found.mean("mig") <= 1 and 0 <= found.mean("factor_vae") <= 1
+    plt.close(plots.signature(model, images, factors, data.factor_names))
+    explorer = LatentExplorer(model, images, data, factors)
+    before, first = explorer.picture.value, explorer.order[0]
+    explorer.set(first, explorer.sliders[first].max)
+    assert explorer.picture.value != before
+
+
+def test_the_command_line_takes_a_drawn_edition(tmp_path, capsys):
+    small = ["--preset", "sprites", "--data-path", "sprites-colour", "--in-channels", "3", "--patch", "4",
+             "--hidden-dims", "4", "4", "--num-images", "64", "--epochs", "1", "--latent-dim", "3", "--log-dir", "none", "--device", "cpu"]
+    main(["train", *small, "--save-dir", str(tmp_path / "run")])
+    model = str(tmp_path / "run" / "final_model.pt")
+    main(["evaluate", model, "--images", "60", "--device", "cpu"])
+    main(["traverse", model, "--images", "20", "--out", str(tmp_path / "t.png"), "--device", "cpu"])
+    main(["sweep", *small, "--save-dir", str(tmp_path / "runs"), "--beta", "1,4", "--samples", "300", "--no-dci",
+          "--table", str(tmp_path / "t.csv")])
+    assert "MIG" in capsys.readouterr().out and (tmp_path / "t.png").stat().st_size > 1000
+    assert [row["beta"] for row in results.read(tmp_path / "t.csv")] == [1, 4]
