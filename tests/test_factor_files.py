@@ -260,7 +260,8 @@ def test_training_scores_figures_and_sliders_take_the_data(kind, anything):
 
 def test_the_command_line_takes_a_drawn_edition(tmp_path, capsys):
     small = ["--preset", "sprites", "--data-path", "sprites-colour", "--in-channels", "3", "--patch", "4",
-             "--hidden-dims", "4", "4", "--num-images", "64", "--epochs", "1", "--latent-dim", "3", "--log-dir", "none", "--device", "cpu"]
+             "--hidden-dims", "4", "4", "--num-images", "64", "--epochs", "1", "--latent-dim", "3",
+             "--log-dir", "none", "--device", "cpu"]
     main(["train", *small, "--save-dir", str(tmp_path / "run")])
     model = str(tmp_path / "run" / "final_model.pt")
     main(["evaluate", model, "--images", "60", "--device", "cpu"])
