@@ -243,7 +243,7 @@ def test_colour_images_of_any_size(size):
 
 
 def test_images_that_cannot_be_shown():
-    for nothing, said in ((torch.rand(0, 1, 16, 16), "no images"), (torch.rand(8, 16, 16), "shape")):
+    for nothing, said in ((torch.rand(0, 1, 16, 16), "no images"), (torch.rand(8, 16, 15), "shape")):
         with pytest.raises(ValueError, match=said):
             E.LatentExplorer(BetaVAE(1, 3, [4], img_size=16), nothing)
 

@@ -6,20 +6,27 @@ is drawn alike at every size. A pixel that the outline crosses is covered in par
 to 0..1, which is what makes the edges soft. A shape's numbers may differ from image to image: (n,).
 """
 
-import torch
+from collections.abc import Callable
 
-SIDE = 64.0     # units
+import torch
+from torch import Tensor
+
+__all__ = ["Canvas", "both", "box", "ellipse", "lens", "outside", "stroke"]
+
+SIDE = 64.0                                      # units
+Number = Tensor | float                          # one for all images, or one for each (n,)
+Shape = Callable[[Tensor, Tensor], Tensor]       # pixel centres x (w,), y (h, 1) -> signed distances (n, h, w)
 
 
 class Canvas:
     """``n`` images (n, 3, S, S) being painted, float in [0, 1]; lengths are in units."""
 
-    def __init__(self, n, img_size, device):
+    def __init__(self, n: int, img_size: int, device: str | torch.device):
         self.pixels = torch.empty(n, 3, img_size, img_size, device=device)
         self.unit = SIDE / img_size                                        # units a pixel
         self.at = (torch.arange(img_size, device=device) + 0.5) * self.unit   # pixel centres
 
-    def paint(self, window, shape, colour, strength=1.0, soft=0.0):
+    def paint(self, window: tuple[float, ...], shape: Shape, colour: Tensor, strength: float = 1.0, soft: float = 0.0) -> None:
         """Lay ``colour`` (3,) or (n, 3) over what ``shape(x, y)`` -> distance covers; edges one pixel or ``soft`` wide."""
         left, top, right, bottom = (round(edge / self.unit) for edge in window)
         x, y = self.at[left:right], self.at[top:bottom, None]              # (w,), (h, 1)
@@ -29,12 +36,12 @@ class Canvas:
                      alpha.expand(len(pixels), -1, -1)[:, None])
 
 
-def column(value):
+def column(value: Tensor | float) -> Tensor | float:
     """(n,) -> (n, 1, 1), to meet pixels (n, h, w); plain numbers stay."""
     return value[:, None, None] if isinstance(value, torch.Tensor) else value
 
 
-def ellipse(cx, cy, rx, ry):
+def ellipse(cx: Number, cy: Number, rx: Number, ry: Number) -> Shape:
     """Axis-aligned ellipse: first-order distance, (k - 1) / |grad k| of k = (x/rx)^2 + (y/ry)^2."""
     cx, cy, rx, ry = map(column, (cx, cy, rx, ry))
 
@@ -45,7 +52,7 @@ def ellipse(cx, cy, rx, ry):
     return distance
 
 
-def box(cx, half, top, bottom, radius):
+def box(cx: Number, half: Number, top: Number, bottom: Number, radius: Number) -> Shape:
     """Upright box with round corners; exact outside its core, constant within."""
     cx, half, top, bottom = map(column, (cx, half, top, bottom))
 
@@ -56,7 +63,7 @@ def box(cx, half, top, bottom, radius):
     return distance
 
 
-def stroke(cx, cy, half, bend, tilt, thick):
+def stroke(cx: Number, cy: Number, half: Number, bend: Number, tilt: Number, thick: Number) -> Shape:
     """A bent line, y = cy + tilt u + bend u^2 for u = (x - cx) / half in -1..1, ``thick`` to each side."""
     cx, cy, half, bend, tilt = map(column, (cx, cy, half, bend, tilt))
 
@@ -68,7 +75,7 @@ def stroke(cx, cy, half, bend, tilt, thick):
     return distance
 
 
-def lens(cx, half, middle, upper, lower):
+def lens(cx: Number, half: Number, middle: Number, upper: Number, lower: Number) -> Shape:
     """Between two parabolas that meet at x = cx - half and cx + half, at the height ``middle``; 0.6 in from both."""
     cx, half, middle, upper, lower = map(column, (cx, half, middle, upper, lower))
 
@@ -79,7 +86,7 @@ def lens(cx, half, middle, upper, lower):
     return distance
 
 
-def both(*shapes):
+def both(*shapes: Shape) -> Shape:
     """Where all the shapes overlap."""
     def distance(x, y):
         first, *others = (shape(x, y) for shape in shapes)
@@ -89,5 +96,5 @@ def both(*shapes):
     return distance
 
 
-def outside(shape):
+def outside(shape: Shape) -> Shape:
     return lambda x, y: -shape(x, y)

@@ -8,20 +8,24 @@ window that holds it at every value of the factors. Lengths are in units of 1/64
 """
 
 import math
+import os
 import pathlib
 import shutil
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from .canvas import Canvas, both, box, ellipse, lens, outside, stroke
 from .files import write_whole
 from .factors import FactorData, check_factors
 
+__all__ = ["ATTRIBUTES", "CartoonFaces"]
+
 CHUNK = 256     # images drawn at a time: more leave the cache, fewer pay for a hundred small operations
 
 
-def rgb(*colours):
+def rgb(*colours: str) -> Tensor:
     """Hexadecimal colours -> float (len, 3) in [0, 1]."""
     return torch.tensor([[int(c[i:i + 2], 16) / 255 for i in (0, 2, 4)] for c in colours])
 
@@ -52,12 +56,12 @@ ATTRIBUTES = {
 }
 
 
-def on_head(longitude, turn, radius):
+def on_head(longitude: float, turn: Tensor, radius: float) -> tuple[Tensor, Tensor]:
     """A feature at a longitude (radians) of a turned round head -> x in units, and its foreshortening."""
     return 32 + radius * torch.sin(longitude + turn), torch.cos(longitude + turn)
 
 
-def paint_behind(canvas, v):
+def paint_behind(canvas: Canvas, v: dict[str, Tensor]) -> None:
     """Background, shoulders, the hair that falls behind them, neck and ears."""
     canvas.pixels[:] = v["background"][:, :, None, None]
     canvas.paint((0, 0, 64, 64), ellipse(32, 30, 27, 27), WHITE, 0.35, soft=26)
@@ -73,7 +77,7 @@ def paint_behind(canvas, v):
     canvas.paint((25, 46, 39, 62), box(32, 5.5, 42, 60.5, 5), v["skin"] * 0.86)
 
 
-def paint_face(canvas, v):
+def paint_face(canvas: Canvas, v: dict[str, Tensor]) -> None:
     """The face itself, its cheeks and its nose."""
     canvas.paint((12, 14, 52, 57), ellipse(32 + 0.8 * v["sway"], 36.5, 16.3, 18.3), v["skin"])
     for side in (-1, 1):
@@ -84,7 +88,7 @@ def paint_face(canvas, v):
     canvas.paint((18, 36, 46, 46), ellipse(nose - 0.2, 40.7, 1.8, 1.3), v["skin"] * 0.97)
 
 
-def paint_eyes(canvas, v):
+def paint_eyes(canvas: Canvas, v: dict[str, Tensor]) -> None:
     """Whites, irises that look to a side, and lids."""
     for side in (-1, 1):
         x, width = on_head(side * math.radians(27), v["turn"], 16.5)
@@ -99,7 +103,7 @@ def paint_eyes(canvas, v):
         canvas.paint(window, both(outside(white), ellipse(x, 34.6, half + 0.8, tall + 0.7), lambda x, y: y - 35.5), INK)
 
 
-def paint_mouth(canvas, v):
+def paint_mouth(canvas: Canvas, v: dict[str, Tensor]) -> None:
     """A line that bends from a frown to a smile, and opens as it laughs."""
     x, width = on_head(0.0, v["turn"], 14)
     half, laugh = (6.8 + 1.2 * v["smile"]) * width, v["smile"].clamp_min(0).sqrt()
@@ -110,7 +114,7 @@ def paint_mouth(canvas, v):
     canvas.paint(window, lens(x, half - 1, 47.3 - bend, bend, bend + 3.4 * laugh), WHITE)
 
 
-def paint_hair(canvas, v):
+def paint_hair(canvas: Canvas, v: dict[str, Tensor]) -> None:
     """The hair over the forehead, its gloss, and the brows."""
     x = 32 + 3 * v["sway"]
     cap = ellipse(32, 30.5, 19.5, 22)
@@ -126,14 +130,14 @@ def paint_hair(canvas, v):
         canvas.paint((12, 20, 40, 33) if side < 0 else (24, 20, 52, 33), brow, v["hair_colour"] * 0.5)
 
 
-def factor_values(factors):
+def factor_values(factors: Tensor) -> dict[str, Tensor]:
     """Integer classes (N, 9) -> what the renderer draws: the rows of VALUES, and the turn in -1..1 (``sway``)."""
     value = {name: VALUES[name].to(factors.device)[classes] for name, classes in zip(FACTOR_NAMES, factors.unbind(1))}
     value["sway"] = value["turn"] / VALUES["turn"][-1]
     return value
 
 
-def draw(factors, img_size):
+def draw(factors: Tensor, img_size: int) -> Tensor:
     """Integer classes (n, 9) -> uint8 (n, 3, img_size, img_size)."""
     canvas, values = Canvas(len(factors), img_size, factors.device), factor_values(factors)
     for paint in (paint_behind, paint_face, paint_eyes, paint_mouth, paint_hair):
@@ -150,12 +154,12 @@ class CartoonFaces(FactorData):
     factor_names = FACTOR_NAMES
     factor_sizes = FACTOR_SIZES
 
-    def __init__(self, device="cpu", img_size=64):
+    def __init__(self, device: str | torch.device = "cpu", img_size: int = 64):
         if img_size < 16:
             raise ValueError(f"img_size must be 16 or more, got {img_size}: a smaller face is no face")
         self.device, self.img_size = torch.device(device), img_size
 
-    def images(self, factors):
+    def images(self, factors: Tensor) -> Tensor:
         """Draw the images of integer classes (N, 9) -> uint8 (N, 3, img_size, img_size).
 
         Raises ValueError for a wrong shape or a class out of range.
@@ -166,14 +170,14 @@ class CartoonFaces(FactorData):
             out[start:start + CHUNK] = draw(factors[start:start + CHUNK], self.img_size)
         return out
 
-    def attributes(self, factors):
+    def attributes(self, factors: Tensor) -> Tensor:
         """Integer classes (N, 9) -> long (N, len(ATTRIBUTES)): 1 where an attribute holds, -1 where not, as CelebA writes it."""
         factors = check_factors(factors, self.factor_sizes, self.factor_names)
         held = [torch.isin(factors[:, FACTOR_NAMES.index(name)], torch.tensor(classes, device=factors.device))
                 for name, classes in ATTRIBUTES.values()]
         return torch.stack(held, dim=1).long() * 2 - 1
 
-    def write_folder(self, path, n, seed=0, quality=95):
+    def write_folder(self, path: str | os.PathLike, n: int, seed: int = 0, quality: int = 95) -> pathlib.Path:
         """Write n faces as JPEGs, in CelebA's layout -> the folder of pictures, ``path``/img_align_celeba.
 
         Beside it stands ``path``/list_attr_celeba.txt: the count, the names of ATTRIBUTES, and a line of 1 and -1

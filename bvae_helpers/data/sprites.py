@@ -21,6 +21,9 @@ from torch import Tensor
 from .factors import FactorData, check_factors
 from .threads import one_thread
 
+__all__ = ["FACTOR_NAMES", "FACTOR_SIZES", "SHAPES", "Sprites", "angles", "crossings", "draw", "ellipse", "factor_values", "fill",
+           "heart", "snap", "square", "transform"]
+
 FACTOR_NAMES = ("shape", "scale", "orientation", "posX", "posY")
 FACTOR_SIZES = (3, 6, 40, 32, 32)
 SHAPES = ("square", "ellipse", "heart")

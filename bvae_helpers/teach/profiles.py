@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from ..model import default_device
 
+__all__ = ["PROFILES", "Profile", "profile"]
+
 
 class Profile(NamedTuple):
     """How much to run. A profile changes amounts only, never shapes or code paths."""
