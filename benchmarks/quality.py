@@ -6,9 +6,9 @@
     python benchmarks/quality.py --draw docs/how_soon.png
 
 A recipe of tools/pretrain.py is trained within the budget: fewer passes over as many of its images, its
-schedules shortened to fit; one that goes on from another's weights does so from its full training, which is not
+schedules shortened to fit; one that starts from another run's weights takes those of its full training, which is not
 counted. Minutes count training alone, not the scoring in between. The results are kept
-in checkpoints/quality/ as JSON, and --draw draws them; a run that was stopped goes on with the same command.
+in checkpoints/quality/ as JSON, and --draw draws them; the same command resumes a stopped run.
 """
 
 import argparse
