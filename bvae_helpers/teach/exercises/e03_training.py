@@ -15,7 +15,8 @@ from ..checking import Answer, Case, Mistake, ModelState, attempt, close, compar
 def check_saves_best(answer: Answer) -> str:
     nan, generator = math.nan, np.random.default_rng(0)
     losses = [[5.0, 4.0, 4.5, 4.2, 3.0], [2.0, 2.0, 1.0], [nan, 3.0, nan, 2.0], [], [nan, nan],
-              [-1.0, -3.0, -2.0, -4.5], [4e12, 5e12, 3e12], generator.normal(size=30).tolist(), [7.0]]
+              [-1.0, -3.0, -2.0, -4.5], [4e12, 5e12, 3e12],
+              [2.0, 0.0, 1.0, -1.0], [0.5, 0.4999, 0.49985], generator.normal(size=30).tolist(), [7.0]]
     cases = [Case(f"losses {values if len(values) < 9 else 'of 30 epochs'}", (values,)) for values in losses]
     compare(answer, cases, _improvements, {
         "you compare with the epoch before; better than all before is wanted":
@@ -77,13 +78,20 @@ def _warmup(step: int, hold: int, ramp: int, beta: float) -> float:
     return beta if step >= hold + ramp else beta * (step - hold) / ramp
 
 
+class _Codes(nn.Sequential):
+    """An encoder without a bottleneck: x -> mu and logvar, of the shape of pictures."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        mu = super().forward(x)
+        return mu, mu - 1
+
+
 class _Fragile(nn.Module):
-    """A small network that works differently in training and in eval mode, and notes whether gradients are "
-    "recorded."""
+    """A small network that works differently in training and in eval mode, and notes if gradients are recorded."""
 
     def __init__(self, seed: int):
         super().__init__()
-        self.encoder = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.Dropout(0.5))
+        self.encoder = _Codes(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.Dropout(0.5))
         self.decoder = nn.Sequential(nn.Conv2d(2, 1, 3, padding=1), nn.BatchNorm2d(1), nn.Sigmoid())
         self.recorded = False
         generator = torch.Generator().manual_seed(seed)
@@ -94,8 +102,8 @@ class _Fragile(nn.Module):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         self.recorded |= torch.is_grad_enabled()
-        h = self.encoder(x)
-        return self.decoder(h), h.mean((2, 3)), h.mean((2, 3)) - 1
+        mu, logvar = self.encoder(x)
+        return self.decoder(mu), mu, logvar
 
 
 @attempt
@@ -187,7 +195,8 @@ def _check_weights(model: nn.Module, batches: list[torch.Tensor], make: Callable
     if close(mine, _trained(batches, make), rtol=1e-4):
         return
     for message, wrong in {
-            "your function leaves the weights as they were": _flat(_linear()),
+            "your function leaves the weights as they were: is there a `step()` after `backward()`, with its gradient?":
+                _flat(_linear()),
             "each gradient is added to those of the batches before: `backward()` does not clear them":
                 _trained(batches, make, clear=False),
             "only the last batch has a step": _trained(batches[-1:], make)}.items():
