@@ -18,6 +18,9 @@ RIGHT = {
         "if step < hold:\n    return 0.0\nreturn beta * min(step - hold, ramp) / ramp if ramp else beta",
     ]),
     "check_validate": ("model, images, batch_size", [
+        "was = model.training\nmodel.eval()\nwith torch.no_grad():\n"
+        "    errors = [(model.decoder(model.encoder(x)[0]) - x).square().sum() for x in images.split(batch_size)]\n"
+        "model.train(was)\nreturn float(sum(errors)) / len(images)",
         "mode = model.training\nmodel.eval()\ntotal, count = 0.0, 0\nwith torch.no_grad():\n"
         "    for i in range(0, len(images), batch_size):\n        x = images[i:i + batch_size]\n"
         "        total += ((model(x)[0] - x) ** 2).sum().item()\n        count += len(x)\nif mode:\n"

@@ -1,5 +1,4 @@
-"""Natural mistakes in the exercises of notebook 03: what is wrong, words of the message (None: numbers are shown), "
-"code."""
+"""Natural mistakes in notebook 03: what is wrong, words of the message (None: numbers are shown), code."""
 
 LOOP = "best, epochs = math.inf, []\nfor epoch, loss in enumerate(val_losses, start={start}):\n    if {test}:\n" \
        "        best = loss\n        epochs.append({kept})\nreturn epochs"
@@ -45,6 +44,10 @@ def plateau(first="rates.append(lr)", better="loss < best", improved="best, bad 
 
 WRONG = {
     "check_saves_best": ("val_losses", [
+        ("better by a hundredth at least", "[0.5, 0.4999, 0.49985]", saves(test="loss < best - 0.01")),
+        ("a loss of 0 counts as none", "0.0", "best, epochs = None, []\nfor epoch, loss in enumerate(val_losses, 1):\n"
+         "    if loss == loss and (not best or loss < best):\n        best = loss\n        epochs.append(epoch)\n"
+         "return epochs"),
         ("compares with the epoch before", "epoch before",
          "return [e + 1 for e in range(len(val_losses)) if val_losses[e] == val_losses[e]\n"
          "        and (e == 0 or val_losses[e] < val_losses[e - 1])]"),
@@ -74,6 +77,8 @@ WRONG = {
         ("fails without epochs", "stops with", saves().replace("math.inf", "val_losses[0] + 1")),
     ]),
     "check_train_epoch": ("model, batches, optimizer, loss_of", [
+        ("cleared between backward and step", "is there a `step()` after",
+         epoch(first="loss.backward()", second="optimizer.zero_grad()")),
         ("left in eval mode", "model.train()", epoch(before="pass")),
         ("zero_grad forgotten", "added to those", epoch(first="pass")),
         ("zero_grad once", "added to those", epoch(before="model.train()\noptimizer.zero_grad()", first="pass")),

@@ -1,5 +1,4 @@
-"""Natural mistakes in the exercises of notebook 04: what is wrong, words of the message (None: numbers are shown), "
-"code."""
+"""Natural mistakes in notebook 04: what is wrong, words of the message (None: numbers are shown), code."""
 
 VALIDATE = """was = model.training
 {before}

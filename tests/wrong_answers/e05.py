@@ -1,5 +1,4 @@
-"""Natural mistakes in the exercises of notebook 05: what is wrong, words of the message (None: numbers are shown), "
-"code."""
+"""Natural mistakes in notebook 05: what is wrong, words of the message (None: numbers are shown), code."""
 
 KL = "kl = 0.5 * (mu ** 2 + logvar.exp() - 1 - logvar)\n"
 OMEGA = "omega = torch.arccos((z0 @ z1 / (z0.norm() * z1.norm())).clamp(-1, 1))\n"

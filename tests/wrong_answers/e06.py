@@ -1,5 +1,4 @@
-"""Natural mistakes in the exercises of notebook 06: what is wrong, words of the message (None: numbers are shown), "
-"code."""
+"""Natural mistakes in notebook 06: what is wrong, words of the message (None: numbers are shown), code."""
 
 GAP = '''binned, gaps = metrics.discretize(codes, bins) - 1, []
 for v in factors.T:
@@ -71,6 +70,10 @@ WRONG = {
         ("h_z twice", None, gap().replace("h_z + h_v - h_zv", "2 * h_z - h_zv")),
     ]),
     "check_vote": ("codes, variance", [
+        ("the range instead of the variance", None, "ok = np.flatnonzero(variance >= 0.0025)\n"
+         "return int(ok[(np.ptp(codes[:, ok], axis=0) ** 2 / variance[ok]).argmin()])"),
+        ("another threshold", "yours is", "ok = np.flatnonzero(np.sqrt(variance) >= 0.5)\n"
+         "return int(ok[(codes[:, ok].var(0) / variance[ok]).argmin()])"),
         ("bare variances", "bare variances", "return np.where(np.sqrt(variance) < 0.05, np.inf, codes.var(0, "
          "ddof=1)).argmin()"),
         ("the dead vote too", "dead latents", SHARE + "return share.argmin()"),

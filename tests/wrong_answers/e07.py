@@ -1,5 +1,4 @@
-"""Natural mistakes in the exercises of notebook 07: what is wrong, words of the message (None: numbers are shown), "
-"code."""
+"""Natural mistakes in notebook 07: what is wrong, words of the message (None: numbers are shown), code."""
 
 CUT = "side = min(picture.shape[1:])\ntop, left = (picture.shape[1] - side) // 2, (picture.shape[2] - side) // 2\n"
 

@@ -1,5 +1,4 @@
-"""Natural mistakes in the exercises of notebook 08: what is wrong, words of the message (None: numbers are shown), "
-"code."""
+"""Natural mistakes in notebook 08: what is wrong, words of the message (None: numbers are shown), code."""
 
 TC = '''log_q = losses.log_gaussian(z[:, None], mu[None], logvar[None])
 log_b = math.log(len(z))

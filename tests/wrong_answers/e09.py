@@ -1,5 +1,4 @@
-"""Natural mistakes in the exercises of notebook 09: what is wrong, words of the message (None: numbers are shown), "
-"code."""
+"""Natural mistakes in notebook 09: what is wrong, words of the message (None: numbers are shown), code."""
 
 CHOICES = "import itertools\nfound = [{best} for c in itertools.{choices}]\nreturn {result}"
 

@@ -15,7 +15,8 @@ from ..checking import Answer, Case, Mistake, attempt, close, compare, numbers, 
 def check_saves_best(answer: Answer) -> str:
     nan, generator = math.nan, np.random.default_rng(0)
     losses = [[5.0, 4.0, 4.5, 4.2, 3.0], [2.0, 2.0, 1.0], [nan, 3.0, nan, 2.0], [], [nan, nan],
-              [-1.0, -3.0, -2.0, -4.5], [4e12, 5e12, 3e12], generator.normal(size=30).tolist(), [7.0]]
+              [-1.0, -3.0, -2.0, -4.5], [4e12, 5e12, 3e12],
+              [2.0, 0.0, 1.0, -1.0], [0.5, 0.4999, 0.49985], generator.normal(size=30).tolist(), [7.0]]
     cases = [Case(f"losses {values if len(values) < 9 else 'of 30 epochs'}", (values,)) for values in losses]
     compare(answer, cases, _improvements, {
         "you compare with the epoch before; better than all before is wanted":
@@ -137,7 +138,8 @@ def _check_weights(model: nn.Module, batches: list[torch.Tensor], make: Callable
     if close(mine, _trained(batches, make), rtol=1e-4):
         return
     for message, wrong in {
-            "your function leaves the weights as they were": _flat(_linear()),
+            "your function leaves the weights as they were: is there a `step()` after `backward()`, with its gradient?":
+                _flat(_linear()),
             "each gradient is added to those of the batches before: `backward()` does not clear them":
                 _trained(batches, make, clear=False),
             "only the last batch has a step": _trained(batches[-1:], make)}.items():

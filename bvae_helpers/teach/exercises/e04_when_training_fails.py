@@ -32,6 +32,14 @@ def _warmup(step: int, hold: int, ramp: int, beta: float) -> float:
     return beta if step >= hold + ramp else beta * (step - hold) / ramp
 
 
+class _Codes(nn.Sequential):
+    """An encoder without a bottleneck: x -> mu and logvar, of the shape of pictures."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        mu = super().forward(x)
+        return mu, mu - 1
+
+
 @attempt
 def check_clip(answer: Answer) -> str:
     generator = torch.Generator().manual_seed(0)
@@ -62,12 +70,11 @@ def _clipped(gradients: torch.Tensor, limit: float) -> torch.Tensor:
 
 
 class _Fragile(nn.Module):
-    """A small network that works differently in training and in eval mode, and notes whether gradients are "
-    "recorded."""
+    """A small network that works differently in training and in eval mode, and notes if gradients are recorded."""
 
     def __init__(self, seed: int):
         super().__init__()
-        self.encoder = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.Dropout(0.5))
+        self.encoder = _Codes(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.Dropout(0.5))
         self.decoder = nn.Sequential(nn.Conv2d(2, 1, 3, padding=1), nn.BatchNorm2d(1), nn.Sigmoid())
         self.recorded = False
         generator = torch.Generator().manual_seed(seed)
@@ -78,8 +85,8 @@ class _Fragile(nn.Module):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         self.recorded |= torch.is_grad_enabled()
-        h = self.encoder(x)
-        return self.decoder(h), h.mean((2, 3)), h.mean((2, 3)) - 1
+        mu, logvar = self.encoder(x)
+        return self.decoder(mu), mu, logvar
 
 
 @attempt
