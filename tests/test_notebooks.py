@@ -19,7 +19,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CHECKED = "nbval-check-output"
-MOST_KB = 1024
+MOST_KB, MOST_CELLS, MOST_WORDS = 1024, 105, 2500
 
 spec = importlib.util.spec_from_file_location("stamp", ROOT / "tools" / "stamp.py")
 stamp = importlib.util.module_from_spec(spec)
@@ -51,6 +51,13 @@ def notebook(request):
 
 def test_there_are_notebooks():
     assert [p.stem[:2] for p in PATHS] == [f"{n:02d}" for n in range(10)]
+
+
+# Length
+
+def test_is_an_evening(notebook):
+    assert len(notebook.cells) <= MOST_CELLS, f"{len(notebook.cells)} cells"
+    assert len(notebook.prose.split()) <= MOST_WORDS, f"{len(notebook.prose.split())} words"
 
 
 # Cells
