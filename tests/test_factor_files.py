@@ -5,6 +5,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from field_files import DSPRITES as SIZES
+from field_files import DRAWN, FILES, GREY, dsprites_part, expect_small, lattice, write, write_norb_parts
 from scipy.io import savemat
 
 from bvae_helpers import metrics, plots
@@ -13,28 +15,21 @@ from bvae_helpers.config import Config
 from bvae_helpers.data import (MPI3D, Cars3D, ColourSprites, DSprites, FactorData, NoisySprites, PictureSprites, Shapes3D,
                                SmallNORB, Sprites, factors_of, load_data, render)
 from bvae_helpers.explorer import LatentExplorer
+from bvae_helpers.metrics import _evaluation
 from bvae_helpers.model import BetaVAE
 from bvae_helpers.training import fit, results
 
 RNG = np.random.default_rng(0)
 
 
-def lattice(sizes):
-    return factors_of(torch.arange(int(np.prod(sizes))), sizes)
-
-
 # dSprites
 
-SIZES = (3, 2, 4, 5, 5)          # every combination of a part of the original's classes
 
 
 @pytest.fixture
 def part():
     """A part of the lattice of the real thing: images, and classes counted in this part with the colour before them."""
-    classes = lattice(SIZES)
-    original = classes * torch.tensor([1, 5, 10, 6, 6])
-    images = Sprites().images(original)[:, 0].numpy()
-    return images, np.concatenate([np.zeros((len(classes), 1), int), classes.numpy()], axis=1)
+    return dsprites_part()
 
 
 @pytest.mark.parametrize("pixels", (lambda p: p // 255, lambda p: p, lambda p: p > 0, lambda p: (p / 255).astype(np.float32),
@@ -141,27 +136,10 @@ def test_cars3d_reads_a_folder_of_matrices(tmp_path):
         SmallCars(tmp_path)
 
 
-def write_norb(path, array):
-    code = {np.dtype(np.uint8): 0x1E3D4C55, np.dtype("<i4"): 0x1E3D4C54}[array.dtype]
-    sizes = [*array.shape, *[1] * (3 - array.ndim)]
-    path.write_bytes(np.array([code, array.ndim, *sizes], "<i4").tobytes() + array.tobytes())
-
-
 @pytest.fixture
 def norb(tmp_path):
     """Both parts, with 2 of 2 categories, 1 instance each, 2 elevations, 2 azimuths (counted by twos), 2 lightings."""
-    held = {}
-    for part, instance in (("training", 4), ("testing", 1)):
-        classes = lattice((2, 1, 2, 2, 2)).numpy().astype("<i4")
-        classes[:, 1], classes[:, 3] = instance, 2 * classes[:, 3]
-        order = RNG.permutation(len(classes))
-        images = RNG.integers(0, 256, (len(classes), 2, 96, 96), dtype=np.uint8)
-        name = f"smallnorb-{part}"
-        write_norb(tmp_path / f"{name}-dat.mat", images)
-        write_norb(tmp_path / f"{name}-cat.mat", classes[order, 0].copy())
-        write_norb(tmp_path / f"{name}-info.mat", classes[order, 1:].copy())
-        held |= {tuple(row): image[0] for row, image in zip(classes[order].tolist(), images)}
-    return tmp_path, held
+    return tmp_path, write_norb_parts(tmp_path, RNG)
 
 
 class SmallerNORB(SmallNORB):
@@ -225,27 +203,16 @@ def test_what_the_editions_draw():
 
 # What takes sprites takes them all
 
-@pytest.fixture
-def anything(part, tmp_path):
-    """A function that makes data of any kind, small."""
-    def make(kind):
-        if kind is DSprites:
-            np.savez(tmp_path / "d.npz", imgs=part[0], latents_classes=part[1])
-            return DSprites(tmp_path / "d.npz")
-        if kind is SmallShapes:
-            with h5py.File(tmp_path / "s.h5", "w") as file:
-                file["images"] = RNG.integers(0, 256, (96, 64, 64, 3), dtype=np.uint8)
-            return SmallShapes(tmp_path / "s.h5")
-        return kind()
-    return make
+SMALL_RUN = dict(patch=4, hidden_dims=[4, 4], latent_dim=3, epochs=1, num_images=60, batch_size=16, log_dir=None)
 
 
-@pytest.mark.parametrize("kind", (DSprites, SmallShapes, ColourSprites, NoisySprites, PictureSprites))
-def test_training_scores_figures_and_sliders_take_the_data(kind, anything):
-    data = anything(kind)
+@pytest.mark.parametrize("kind", (*DRAWN, *FILES))
+def test_training_scores_figures_and_sliders_take_the_data(kind, tmp_path, monkeypatch):
+    expect_small(monkeypatch)
+    config = Config.sprites(data_path=write(kind, tmp_path), in_channels=1 if kind in GREY else 3, save_dir=None, **SMALL_RUN)
+    data = load_data(config)
     images, factors = render(data, 60, seed=0)
-    config = Config.sprites(in_channels=images.shape[1], patch=4, hidden_dims=[4, 4], latent_dim=3, epochs=1, num_images=60,
-                            batch_size=16, save_dir=None, log_dir=None)
+    assert isinstance(data, FactorData) and images.shape[1:] == (config.in_channels, 64, 64) and images.dtype == torch.uint8
     torch.manual_seed(0)
     model = BetaVAE.from_config(config)
     assert len(fit(model, data, config, progress=False, device="cpu")["val_loss"]) == 1
@@ -258,15 +225,23 @@ def test_training_scores_figures_and_sliders_take_the_data(kind, anything):
     assert explorer.picture.value != before
 
 
-def test_the_command_line_takes_a_drawn_edition(tmp_path, capsys):
-    small = ["--preset", "sprites", "--data-path", "sprites-colour", "--in-channels", "3", "--patch", "4",
-             "--hidden-dims", "4", "4", "--num-images", "64", "--epochs", "1", "--latent-dim", "3",
-             "--log-dir", "none", "--device", "cpu"]
-    main(["train", *small, "--save-dir", str(tmp_path / "run")])
-    model = str(tmp_path / "run" / "final_model.pt")
-    main(["evaluate", model, "--images", "60", "--device", "cpu"])
-    main(["traverse", model, "--images", "20", "--out", str(tmp_path / "t.png"), "--device", "cpu"])
-    main(["sweep", *small, "--save-dir", str(tmp_path / "runs"), "--beta", "1,4", "--samples", "300", "--no-dci",
-          "--table", str(tmp_path / "t.csv")])
-    assert "MIG" in capsys.readouterr().out and (tmp_path / "t.png").stat().st_size > 1000
-    assert [row["beta"] for row in results.read(tmp_path / "t.csv")] == [1, 4]
+@pytest.mark.parametrize("kind", (*DRAWN, *FILES))
+def test_the_command_line_takes_the_data(kind, tmp_path, monkeypatch, capsys):
+    """Train, evaluate, draw, export and sweep. Of the scores, DCI takes minutes for all kinds: test_cli has it."""
+    expect_small(monkeypatch)
+    monkeypatch.setattr(_evaluation, "SCORES", [score for score in _evaluation.SCORES if score[0] != "dci"])
+    monkeypatch.chdir(tmp_path)
+    path = write(kind, tmp_path)
+    small = ["--preset", "sprites", "--data-path", path, "--in-channels", "1" if kind in GREY else "3", "--patch", "4",
+             "--hidden-dims", "4", "4", "--num-images", "64", "--epochs", "1", "--latent-dim", "3", "--log-dir", "none",
+             "--device", "cpu"]
+    main(["train", *small, "--save-dir", "run"])
+    main(["evaluate", "run/final_model.pt", "--scores", "--no-baselines", "--images", "90", "--device", "cpu"])
+    said = capsys.readouterr().out
+    assert "MIG" in said and "factor_vae" in said
+    seen = ["run/final_model.pt", "--images", "60", "--data-path", path, "--device", "cpu"]
+    main(["traverse", *seen, "--out", "t.png"])
+    main(["export", *seen, "--out", "t.html"])
+    assert (tmp_path / "t.png").stat().st_size > 1000 and (tmp_path / "t.html").stat().st_size > 10_000
+    main(["sweep", *small, "--save-dir", "runs", "--beta", "1,4", "--samples", "100", "--no-dci", "--table", "t.csv"])
+    assert [row["beta"] for row in results.read("t.csv")] == [1, 4]
