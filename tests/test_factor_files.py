@@ -1,5 +1,8 @@
 """The field's files: each reader on a small file of exactly the published layout, editions of dSprites, and wrong files."""
 
+import io
+import zipfile
+
 import h5py
 import matplotlib.pyplot as plt
 import numpy as np
@@ -53,8 +56,9 @@ def test_rows_in_any_order_and_classes_of_the_whole_set_are_found(part, tmp_path
 
 
 @pytest.mark.parametrize("spoil, said", [
-    (lambda i, c: (i[:-1], c[:-1]), "each of the 600 combinations"), (lambda i, c: (i, c[:-1]), "latents_classes"),
-    (lambda i, c: (i, c.astype(float)), "whole numbers"), (lambda i, c: (i[:, :32], c), "shape .N, 64, 64."),
+    (lambda i, c: (i[:-1], c[:-1]), "each of the 600 combinations"), (lambda i, c: (i, c[:-1]), "of shape .600, 5., got int64 .599, 5."),
+    (lambda i, c: (i, c[:, 1:] * np.nan), "finite numbers"), (lambda i, c: (i, c[:, ::-1]), "the colour"),
+    (lambda i, c: (i, c[:, :0:-1]), "in another order"), (lambda i, c: (i[:, :32], c), "shape .N, 64, 64."),
     (lambda i, c: (i // 2, c), "0 or 255"), (lambda i, c: (i * 0, c), "values from 0 to 0"),
     (lambda i, c: (i, np.repeat(c[:1], len(c), 0)), "combinations")])
 def test_what_is_not_dsprites_is_refused_with_the_reason(part, tmp_path, spoil, said):
@@ -62,6 +66,25 @@ def test_what_is_not_dsprites_is_refused_with_the_reason(part, tmp_path, spoil, 
     np.savez(tmp_path / "d.npz", imgs=images, latents_classes=classes)
     with pytest.raises(ValueError, match=f"d.npz' is not dSprites, or not all of it: .*{said}"):
         DSprites(tmp_path / "d.npz")
+
+
+def test_values_stand_for_classes(part, tmp_path):
+    images, classes = part
+    np.savez(tmp_path / "d.npz", imgs=images, latents_values=1 + classes / 7)
+    assert np.array_equal(DSprites(tmp_path / "d.npz").images(lattice(SIZES))[:, 0].numpy(), images)
+
+
+def test_an_array_is_looked_at_before_it_is_read(tmp_path):
+    """An .npz of a few hundred bytes whose header says 40 TB."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (10 ** 10, 64, 64)})
+    with zipfile.ZipFile(tmp_path / "d.npz", "w") as file:
+        file.writestr("imgs.npy", header.getvalue())
+    with pytest.raises(ValueError, match="images take 40960 GB"):
+        DSprites(tmp_path / "d.npz")
+    np.savez(tmp_path / "e.npz", x_train=np.zeros(3))
+    with pytest.raises(ValueError, match="it holds x_train, no 'imgs'"):
+        load_data(Config(data_path=tmp_path / "e.npz"))
 
 
 def test_a_part_without_classes_is_refused(part, tmp_path):
@@ -86,8 +109,41 @@ def test_shapes3d_reads_any_rows_in_any_order(tmp_path, storage):
     assert images.dtype == torch.uint8 and np.array_equal(images.numpy(), pixels[rows].transpose(0, 3, 1, 2))
 
 
-@pytest.mark.parametrize("held, said", [({"weights": np.zeros(3)}, "holds weights, no 'images'"),
-                                        ({"images": np.zeros((4, 64, 64, 3), np.uint8)}, "must be uint8 .480000"),
+def test_shapes3d_finds_its_order_in_its_labels(tmp_path):
+    """A part of the lattice, shuffled, and labels that are no whole numbers."""
+    sizes = (2, 1, 3, 2, 2, 4)
+    pixels, order = RNG.integers(0, 256, (96, 64, 64, 3), dtype=np.uint8), RNG.permutation(96)
+    with h5py.File(tmp_path / "3dshapes.h5", "w") as file:
+        file["images"], file["labels"] = pixels[order], lattice(sizes).numpy()[order] / 10
+    data = Shapes3D(tmp_path / "3dshapes.h5")
+    assert data.factor_sizes == sizes
+    assert np.array_equal(data.images(lattice(sizes)).numpy(), pixels.transpose(0, 3, 1, 2))
+
+
+def test_shapes3d_names_the_images_that_are_damaged(tmp_path):
+    path = tmp_path / "3dshapes.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("images", data=RNG.integers(0, 256, (96, 64, 64, 3), dtype=np.uint8), chunks=(8, 64, 64, 3),
+                            compression="gzip")
+        at = file["images"].id.get_chunk_info(3).byte_offset
+    content = bytearray(path.read_bytes())
+    content[at + 500:at + 600] = bytes(100)
+    path.write_bytes(content)
+    data = SmallShapes(path)
+    data.images(lattice(data.factor_sizes)[:24])
+    with pytest.raises(ValueError, match="images 24 to 31 cannot be read"):
+        data.images(lattice(data.factor_sizes))
+
+
+@pytest.mark.parametrize("held, said", [({"weights": np.zeros(3)}, "holds weights, no array 'images'"),
+                                        ({"images": np.zeros((4, 64, 64, 3), np.uint8)}, "must hold all 480,000 images, got 4"),
+                                        ({"images": np.zeros((4, 64, 64, 3))}, "must be uint8 .N, 64, 64, 3., got float64"),
+                                        ({"images": np.zeros((4, 3, 64, 64), np.uint8)}, "must be uint8 .N, 64, 64, 3."),
+                                        ({"images": np.zeros((4, 64, 64, 3), np.uint8), "labels": np.zeros((3, 6))},
+                                         "'labels' must have shape .4, 6., got .3, 6."),
+                                        ({"images": np.zeros((4, 64, 64, 3), np.uint8), "labels": np.zeros((4, 6))},
+                                         "each of the 1 combinations of its classes once"),
+                                        ({"images/of": np.zeros(3)}, "holds images, no array 'images'"),
                                         (None, "not 3D Shapes, or not all of it")])
 def test_another_h5_file_is_named(tmp_path, held, said):
     path = tmp_path / "other.h5"
@@ -131,8 +187,13 @@ def test_cars3d_reads_a_folder_of_matrices(tmp_path):
     assert abs(image - expected).max() <= 1          # pillow rounds twice
     with pytest.raises(ValueError, match="must hold 183 .mat files, got 3"):
         Cars3D(tmp_path)
-    savemat(tmp_path / "car_001_mesh.mat", {"im": cars[0, :64]})
-    with pytest.raises(ValueError, match="'im' in car_001_mesh.mat must be uint8"):
+    for held, said in (({"im": cars[0, :64]}, "'im' must be uint8"), ({"other": cars[0, :1]}, "'im' must be uint8 .*, got none"),
+                       ({"im": "text"}, "'im' must be uint8")):
+        savemat(tmp_path / "car_001_mesh.mat", held)
+        with pytest.raises(ValueError, match=f"car_001_mesh.mat cannot be read .{said}"):
+            SmallCars(tmp_path)
+    (tmp_path / "car_001_mesh.mat").write_bytes(b"no matrix" * 100)
+    with pytest.raises(ValueError, match="car_001_mesh.mat cannot be read"):
         SmallCars(tmp_path)
 
 
@@ -156,6 +217,17 @@ def test_smallnorb_puts_both_parts_into_one_lattice(norb):
         original = held[category, (1, 4)[instance], elevation, 2 * azimuth, light]
         assert abs(float(image.float().mean()) - original.mean()) < 2          # areas keep the mean
     with pytest.raises(ValueError, match="its factors must take .5, 10, 9, 18, 6. values, got .2, 2, 2, 2, 2."):
+        load_data(Config(data_path=folder))
+
+
+def test_a_norb_file_that_is_missing_or_packed_is_named(norb):
+    folder, _ = norb
+    file = folder / "smallnorb-testing-info.mat"
+    file.rename(f"{file}.gz")
+    with pytest.raises(ValueError, match="must hold one file .testing-info.mat, got 0; unpack the .mat.gz files first"):
+        load_data(Config(data_path=folder))
+    (folder / f"{file.name}.gz").unlink()
+    with pytest.raises(ValueError, match="must hold one file .testing-info.mat, got 0. Get it from"):
         load_data(Config(data_path=folder))
 
 
