@@ -56,7 +56,8 @@ def test_rows_in_any_order_and_classes_of_the_whole_set_are_found(part, tmp_path
 
 
 @pytest.mark.parametrize("spoil, said", [
-    (lambda i, c: (i[:-1], c[:-1]), "each of the 600 combinations"), (lambda i, c: (i, c[:-1]), "of shape .600, 5., got int64 .599, 5."),
+    (lambda i, c: (i[:-1], c[:-1]), "each of the 600 combinations"),
+    (lambda i, c: (i, c[:-1]), "of shape .600, 5., got int64 .599, 5."),
     (lambda i, c: (i, c[:, 1:] * np.nan), "finite numbers"), (lambda i, c: (i, c[:, ::-1]), "the colour"),
     (lambda i, c: (i, c[:, :0:-1]), "in another order"), (lambda i, c: (i[:, :32], c), "shape .N, 64, 64."),
     (lambda i, c: (i // 2, c), "0 or 255"), (lambda i, c: (i * 0, c), "values from 0 to 0"),

@@ -94,10 +94,11 @@ def evaluate(model: Any, data: Any, seeds: Sequence[int] = (0, 1, 2), train: int
     """Compute every score of ``model`` on ``data`` with known factors, for each evaluation seed, beside baselines.
 
     ``model``: anything with an ``encoder(x)`` -> (mu, logvar) and a ``latent_dim``. Each seed draws ``train`` +
-    ``test`` images. Factors with one value in the data are left out. The BetaVAE and FactorVAE scores draw their groups from the first of these (``Bank``), where
-    the papers encode 1.9 and 1 million images; ``beta_vae_score(model, data)`` does as the papers. Measured on the
-    shipped ``btcvae``, three seeds, 1,000 / 500 groups: .894 ± .021 and .740 ± .035 from a bank, .889 ± .003 and .735 ±
-    .003 from fresh images; with all 10,000 / 5,000 groups .882 and .735 (``benchmarks/metrics.py --fresh``).
+    ``test`` images. Factors with one value in the data are left out. The BetaVAE and FactorVAE scores draw their groups
+    from the first of the images (``Bank``), where the papers encode 1.9 and 1 million; ``beta_vae_score(model, data)``
+    does as the papers. Measured on the shipped ``btcvae``, three seeds, 1,000 / 500 groups: .894 ± .021 and .740 ± .035
+    from a bank, .889 ± .003 and .735 ± .003 from fresh images; with all 10,000 / 5,000 groups .882 and .735
+    (``benchmarks/metrics.py --fresh``).
 
     ``active``: also score the active latents alone (if some are collapsed), since modularity, DCI, Gaussian TC and
     others depend on collapsed latents. ``dci=False`` leaves out the slowest score, ``against=()`` the baselines; each

@@ -18,7 +18,7 @@ KINDS = ("dsprites", "shapes3d", "mpi3d", "smallnorb", "cars3d")
 SECONDS, MEGABYTES = 5, 2000        # what a single case may take
 WRONG = (lambda a: a.astype(np.int16), lambda a: a.astype("S1"), lambda a: a[:-1], lambda a: a[..., :-1], lambda a: a[None],
          lambda a: a.reshape(-1), lambda a: a[:0], lambda a: a.astype(np.complex64), lambda a: np.array(7, a.dtype),
-         lambda a: np.moveaxis(a, -1, 1), lambda a: a.astype(bool), lambda a: np.array("text"))
+         lambda a: np.moveaxis(a, -1, 1) if a.ndim > 3 else a[:1], lambda a: a.astype(bool), lambda a: np.array("text"))
 
 
 class OneCar(Cars3D):
@@ -85,8 +85,8 @@ def change_h5(path, rng):
 def change_mat(path, rng):
     """Write another matrix of a car, or none."""
     image = loadmat(path)["im"]
-    wrong = rng.choice((lambda a: a[:64], lambda a: a.astype(float), lambda a: a[..., None], lambda a: "text", lambda a: {"a": 1}))
-    savemat(path, rng.choice(({"im": wrong(image)}, {"other": image}, {})))
+    wrong = rng.choice((image[:64], image.astype(float), image[..., None], "text", {"a": 1}))
+    savemat(path, rng.choice(({"im": wrong}, {"other": image}, {})))
 
 
 def mutate(kind, path, rng):
