@@ -353,13 +353,11 @@ class SmallNORB(FactorFile):
             packed = "; unpack the .mat.gz files first" if list(self.path.rglob(f"*{part}-{kind}.mat.gz")) else ""
             raise self.refuse(f"it must hold one file *{part}-{kind}.mat, got {len(files)}{packed}")
         content = files[0].read_bytes()
-        head = np.frombuffer(content[:len(content) // 4 * 4][:8], "<i4")
-        if len(head) < 2 or int(head[0]) not in NORB_TYPES or not 1 <= head[1] <= 4:
+        kind, axes, *sizes = np.frombuffer(content[:24].ljust(24, b"\0"), "<i4").tolist()       # four sizes at most
+        if kind not in NORB_TYPES or not 1 <= axes <= 4:
             raise self.refuse(f"{files[0].name} does not begin as its matrices do")
-        start = 8 + 4 * max(3, int(head[1]))                # at least three sizes are stored
-        shape = tuple(np.frombuffer(content[8:8 + 4 * int(head[1])], "<i4").tolist())
-        dtype = NORB_TYPES[int(head[0])]
-        if len(shape) != head[1] or min(shape) < 1 or len(content) - start != np.prod(shape, dtype=object) * dtype.itemsize:
+        start, shape, dtype = 8 + 4 * max(3, axes), tuple(sizes[:axes]), NORB_TYPES[kind]       # three sizes at least
+        if min(shape) < 1 or len(content) - start != math.prod(shape) * dtype.itemsize:
             raise self.refuse(f"{files[0].name} is not as long as its shape {shape} says")
         return np.frombuffer(content, dtype, offset=start).reshape(shape)
 
