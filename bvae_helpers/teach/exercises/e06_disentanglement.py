@@ -1,4 +1,4 @@
-"""Checks of notebook 05: the mutual information gap, a majority vote, DCI's disentanglement, a model rotated."""
+"""Checks of notebook 06: the mutual information gap, a majority vote, DCI's disentanglement, a model rotated."""
 
 import copy
 
