@@ -7,12 +7,14 @@ as a slider, needs the pretrained models of ``BETAS``; without two of them it is
 """
 
 import argparse
+import html
 import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
+import stamp  # noqa: E402
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
@@ -54,7 +56,8 @@ def content() -> dict:
     encoder = nn.Sequential(parts.fold, parts.encoder, nn.Flatten(), parts.fc, parts.fc_mu)
     middle = L.encode(model, data.images(torch.tensor([BEGIN])))[0][0]
     page = describe(model, images, data, factors)
-    page["front"] = {"sweep": sweep(data, images[:8]), "encoder": network(encoder, to_batch(images[:64]), COARSE_CODE), "tables": tables(), "shapes": sprites.SHAPES,
+    page["front"] = {"sweep": sweep(data, images[:8]), "tables": tables(), "shapes": sprites.SHAPES,
+                     "encoder": network(encoder, to_batch(images[:64]), COARSE_CODE),
                      "names": data.factor_names, "sizes": data.factor_sizes, "begin": BEGIN, "middle": middle.tolist(),
                      "pair": [found.index("posX"), found.index("posY")],
                      "codes": [[round(v, 3) for v in row] for row in mu.tolist()], "factors": factors.tolist()}
@@ -111,11 +114,12 @@ def codes_around(codes: torch.Tensor) -> torch.Tensor:
     return torch.cat([codes, torch.randn(96, codes.shape[1], generator=torch.Generator().manual_seed(0))])
 
 
-def write(path: str | pathlib.Path) -> None:
-    """Write the front page."""
+def write(path: str | pathlib.Path, course: str | None = None) -> None:
+    """Write the front page. ``course``: where its link to the course leads; without one, to the repository."""
     scripts = [PAGE / "decoder.js", PAGE / "page.js", FRONT / "sprites.js", FRONT / "scores.js", FRONT / "sweep.js",
                FRONT / "front.js"]
-    page = fill(FRONT / "front.html", [PAGE / "page.css", FRONT / "front.css"], scripts, content()).encode("utf-8")
+    page = fill(FRONT / "front.html", [PAGE / "page.css", FRONT / "front.css"], scripts, content())
+    page = page.replace("COURSE_ADDRESS", html.escape(course or stamp.address())).encode("utf-8")
     write_whole(path, lambda file: file.write(page))
 
 

@@ -23,15 +23,16 @@ function buildSweep() {
     sweep.beta.element.classList.add("big");
     document.getElementById("sweep").append(
         make("div", {}, sweep.beta.element, stops,
+             make("div", {class: "bar"}, make("div", {class: "thumbs", role: "group", "aria-label": "sprites to start from"},
+                                              ...sweep.thumbs)),
              make("div", {class: "triple"}, ...["the sprite", "drawn again", "under the finger"].map(
                  (caption, k) => makeFigure(sweep.pictures[k], caption))),
              make("div", {class: "choose"}, make("label", {for: "cause"}, "a finger on the latent that carries most of"),
                   sweep.factor),
              sweep.finger.element, make("div", {class: "film"}, ...sweep.film),
-             make("div", {class: "bar"}, make("div", {class: "thumbs", role: "group", "aria-label": "sprites to start from"},
-                                              ...sweep.thumbs))),
-        make("div", {}, makeSweepTable(models), make("p", {class: "dim"}, "What each latent says, in nats, and the cause it "
-             + "carries most of:"), ...sweep.bars.map(({element}) => element)));
+             make("figcaption", {}, "from one end of the finger's way to the other")),
+        make("div", {}, makeSweepTable(models), make("p", {class: "dim"}, "What each latent says, in nats; the cause it "
+             + "carries most of; and its share of it, from 0 to 1:"), ...sweep.bars.map(({element}) => element)));
     startSweep();
 }
 
@@ -72,7 +73,7 @@ function showSweep() {
     const chosen = Number(sweep.beta.input.value), model = front.sweep[chosen], decode = sweepNetwork(chosen);
     const factor = Number(sweep.factor.value), {latent, share, ends: [first, last]} = model.fingers[factor];
     const code = Float32Array.from(model.codes[sweep.start]), at = t => code.with(latent, first + t * (last - first));
-    sweep.label.textContent = `z${latent}, with a share of ${number(share)} of ${front.names[factor]}`;
+    sweep.label.textContent = `latent z${latent}: it carries ${Math.round(100 * share)} % of what there is to know about ${front.names[factor]}`;
     paint(sweep.pictures[0], originals[sweep.start]);
     paint(sweep.pictures[1], decode(code));
     paint(sweep.pictures[2], decode(at(Number(sweep.finger.input.value))));
