@@ -72,7 +72,7 @@ def ours(images, batch, precision="float32", device="cpu", **more):
 
 def eager(*args, **options):
     """``ours`` without CUDA graphs."""
-    with mock.patch("bvae_helpers.training.step.can_record", lambda run: False):
+    with mock.patch("bvae_helpers.training.run.can_record", lambda run: False):
         return ours(*args, **options)
 
 
