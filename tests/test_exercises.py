@@ -15,7 +15,7 @@ import torch
 
 TESTS = pathlib.Path(__file__).resolve().parent
 IMPORTS = """
-import math, numpy as np, torch, torch.nn.functional as F
+import itertools, math, numpy as np, torch, torch.nn.functional as F
 from torch import nn
 from bvae_helpers import checkpoints, config, data, latents, losses, metrics, training
 from bvae_helpers import model as model_module

@@ -145,8 +145,8 @@ def test_progress_marks_today_and_remembers_other_days(capsys, monkeypatch, tmp_
     teach.progress("01")
     assert capsys.readouterr().out.splitlines() == [
         "✓ split", "✓ position  (on 2026-01-31)", "✗ diamond", "· to channels first", "2 of 4 exercises done"]
-    with pytest.raises(ValueError, match="01 to 07"):
-        teach.progress("09")
+    with pytest.raises(ValueError, match="01 to 09"):
+        teach.progress("10")
 
 
 def test_progress_is_kept_whole_and_survives_a_damaged_file(monkeypatch, tmp_path):

@@ -31,7 +31,7 @@ from bvae_helpers.explorer import export  # noqa: E402
 COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 LIVE = {"btcvae": {"β-TCVAE": "btcvae"}, "two": {"plain VAE, β = 1": "vae", "β-TCVAE": "btcvae"}, "faces": {"faces": "faces"}}
 # The live pages of a notebook's explorers, in their order; None: of a model that the reader trains
-EXPLORERS = {"00_quickstart": ["btcvae", "two"], "04_traversal": ["btcvae", "two"], "06_your_images": ["faces", None]}
+EXPLORERS = {"00_quickstart": ["btcvae", "two"], "05_traversal": ["btcvae", "two"], "07_your_images": ["faces", None]}
 MODULES = ("config", "model", "losses", "latents", "checkpoints", "data", "metrics", "training", "training.sweep",
            "training.results", "plots", "explorer", "teach")
 

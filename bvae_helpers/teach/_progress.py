@@ -51,7 +51,7 @@ def _checks(notebook: str) -> list[str]:
     from . import exercises
     found = [m.name for m in pkgutil.iter_modules(exercises.__path__) if m.name.startswith(f"e{notebook}_")]
     if not found:
-        raise ValueError(f"no notebook with exercises is called {notebook!r}; they are 01 to 07")
+        raise ValueError(f"no notebook with exercises is called {notebook!r}; they are 01 to 09")
     module = importlib.import_module(f"{exercises.__name__}.{found[0]}")
     return [name for name, check in vars(module).items() if name.startswith("check_") and hasattr(check, "__wrapped__")]
 

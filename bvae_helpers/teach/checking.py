@@ -76,8 +76,7 @@ class Answer:
         self.function, self.calls = function, 0
 
     def __call__(self, *args: Any) -> Any:
-        """Call the function. Raises Mistake for an exception, for None, for changed arguments and for a changed "
-        "mode."""
+        """Call the function. Raises Mistake for an exception, None, changed arguments and a changed mode."""
         kept, self.calls = _copy(args), self.calls + 1
         mode, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
         try:
@@ -210,8 +209,7 @@ def one_number(value: Any) -> str | None:
 # Models
 
 class ModelState:
-    """A model as it came: weights and buffers, the mode of each module, which parameters train, and their "
-    "gradients."""
+    """A model as it came: weights and buffers, the mode of each module, which parameters train, their gradients."""
 
     def __init__(self, model: torch.nn.Module):
         self.model = model
@@ -223,7 +221,8 @@ class ModelState:
         """Raise Mistake, naming the first thing that is not as it came."""
         for name, value in self.model.state_dict().items():
             if not _same(value, self.tensors[name]):
-                kind = "BatchNorm's running averages" if "running" in name or "tracked" in name else "weights"
+                running = "running" in name or "tracked" in name
+                kind = "BatchNorm's running averages, which change in training mode" if running else "weights"
                 raise Mistake(f"your function changes the model: {name} ({kind}) is not as it came")
         for name, module in self.model.named_modules():
             if module.training != self.modes[name]:

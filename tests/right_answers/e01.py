@@ -50,9 +50,9 @@ RIGHT = {
         "return pictures.swapaxes(1, 3).swapaxes(2, 3)",
     ]),
     "check_split": ("n, val_fraction, seed", [
-        "order = np.random.default_rng(seed).permutation(n)\nk = int(n * val_fraction)\n"
+        "order = np.random.default_rng(seed).permutation(n)\nk = round(n * val_fraction)\n"
         "return torch.from_numpy(order[k:]), torch.from_numpy(order[:k])",
-        "order = np.random.default_rng(seed).permutation(n)\nk = int(n * val_fraction)\nreturn order[k:], order[:k]",
+        "order = np.random.default_rng(seed).permutation(n)\nk = round(n * val_fraction)\nreturn order[k:], order[:k]",
         "import random\norder = list(range(n))\nrandom.Random(seed).shuffle(order)\nk = round(n * val_fraction)\n"
         "return torch.tensor(order[k:]), torch.tensor(order[:k])",
         "import random\norder = list(range(n))\nrandom.Random(seed).shuffle(order)\nk = round(n * val_fraction)\n"

@@ -24,57 +24,6 @@ RIGHT = {
         "best = list(itertools.accumulate([math.inf] + clean, min))\n"
         "return [i + 1 for i, l in enumerate(clean) if l < best[i]]",
     ]),
-    "check_warmup": ("step, hold, ramp, beta", [
-        "if ramp == 0:\n    return beta if step >= hold else 0.0\n"
-        "return beta * min(1.0, max(0.0, (step - hold) / ramp))",
-        "return 0 if step < hold else beta if step >= hold + ramp else beta * (step - hold) / ramp",
-        "if step < hold:\n    return 0.0\ntry:\n    return beta * min(1, (step - hold) / ramp)\n"
-        "except ZeroDivisionError:\n    return beta",
-        "share = np.clip((step - hold) / ramp, 0, 1) if ramp > 0 else float(step >= hold)\nreturn beta * share",
-        "return float(np.interp(step, [hold, hold + ramp], [0, beta])) if ramp else (0.0 if step < hold else beta)",
-        "if step < hold:\n    return 0.0\nif ramp == 0 or step - hold >= ramp:\n    return beta\n"
-        "return (step - hold) * (beta / ramp)",
-        "t = step - hold\nif t < 0:\n    return torch.tensor(0.0)\nif t >= ramp:\n    return torch.tensor(beta)\n"
-        "return torch.tensor(beta * t / ramp)",
-        "if step >= hold + ramp:\n    return beta\nif step <= hold:\n    return 0.0\n"
-        "return beta / ramp * (step - hold)",
-        "if step < hold:\n    return 0.0\nreturn beta * min(step - hold, ramp) / ramp if ramp else beta",
-    ]),
-    "check_validate": ("model, images, batch_size", [
-        "mode = model.training\nmodel.eval()\ntotal, count = 0.0, 0\nwith torch.no_grad():\n"
-        "    for i in range(0, len(images), batch_size):\n        x = images[i:i + batch_size]\n"
-        "        total += ((model(x)[0] - x) ** 2).sum().item()\n        count += len(x)\nif mode:\n"
-        "    model.train()\n"
-        "return total / count",
-        "modes = [(m, m.training) for m in model.modules()]\nmodel.eval()\ntry:\n    with torch.inference_mode():\n"
-        "        total = sum(F.mse_loss(model(x)[0], x, reduction='sum').item() for x in images.split(batch_size))\n"
-        "finally:\n    for m, t in modes:\n        m.training = t\nreturn total / len(images)",
-        "with latents.evaluating(model):\n"
-        "    parts = [(model(x)[0] - x).pow(2).flatten(1).sum(1) for x in images.split(batch_size)]\n"
-        "return torch.cat(parts).mean().item()",
-        "was = model.training\nmodel.eval()\nwith torch.no_grad():\n"
-        "    errors = [float(((model(x)[0] - x) ** 2).sum()) for x in images.split(batch_size)]\nmodel.train(was)\n"
-        "return float(np.sum(errors) / len(images))",
-        "import copy\ntwin = copy.deepcopy(model).eval()\nwith torch.no_grad():\n"
-        "    return sum(F.mse_loss(twin(x)[0], x, reduction='sum').item() for x in images.split(batch_size)) / "
-        "len(images)",
-        "was = model.training\nmodel.eval()\nwith torch.no_grad():\n    total, n = 0.0, len(images)\n"
-        "    for x in images.split(batch_size):\n"
-        "        per_image = F.mse_loss(model(x)[0], x, reduction='none').sum((1, 2, 3))\n"
-        "        total += per_image.mean().item() * len(x) / n\nmodel.train(was)\nreturn total",
-        "was = model.training\nmodel.eval()\nwith torch.no_grad():\n"
-        "    total = sum(torch.linalg.vector_norm((model(x)[0] - x).double()) ** 2 for x in "
-        "images.split(batch_size))\n"
-        "model.train(mode=was)\nreturn (total / len(images)).item()",
-        "previous = torch.is_grad_enabled()\ntorch.set_grad_enabled(False)\nwas = model.training\nmodel.eval()\n"
-        "total = 0\n"
-        "for x in torch.utils.data.DataLoader(images, batch_size):\n    recon, _, _ = model(x)\n"
-        "    total += float((recon - x).square().sum())\nmodel.train(was)\ntorch.set_grad_enabled(previous)\n"
-        "return total / images.shape[0]",
-        "was = model.training\nmodel.eval()\nwith torch.no_grad():\n"
-        "    recon = np.concatenate([model(x)[0].numpy() for x in images.split(batch_size)])\nmodel.train(was)\n"
-        "return float(((recon - images.numpy()) ** 2).sum((1, 2, 3)).mean())",
-    ]),
     "check_train_epoch": ("model, batches, optimizer, loss_of", [
         "model.train()\ntotal = 0.0\nfor x in batches:\n    optimizer.zero_grad()\n    loss = loss_of(model, x)\n"
         "    loss.backward()\n    optimizer.step()\n    total += loss.item()\nreturn total / len(batches)",
@@ -106,5 +55,32 @@ RIGHT = {
         "was = model.training\nmodel.train()\ntotal = torch.zeros(())\nfor x in batches:\n    optimizer.zero_grad()\n"
         "    loss = loss_of(model, x)\n    loss.backward()\n    optimizer.step()\n    total += loss.detach()\n"
         "model.train(was)\nreturn float(total / len(batches))",
+    ]),
+    "check_plateau": ("val_losses, lr, patience", [
+        "rates, best, bad = [], math.inf, 0\nfor loss in val_losses:\n    rates.append(lr)\n    if loss < best:\n"
+        "        best, bad = loss, 0\n    else:\n        bad += 1\n    if bad > patience:\n        lr, bad = lr / 2, 0\n"
+        "return rates",
+        "p = nn.Parameter(torch.zeros(1))\no = torch.optim.SGD([p], lr=lr)\n"
+        "s = torch.optim.lr_scheduler.ReduceLROnPlateau(o, factor=0.5, patience=patience, threshold=0)\nrates = []\n"
+        "for loss in val_losses:\n    rates.append(o.param_groups[0]['lr'])\n    s.step(loss)\nreturn rates",
+        "rates = np.full(len(val_losses), float(lr))\nsince = 0\nfor e in range(1, len(val_losses)):\n"
+        "    if val_losses[e] < min(val_losses[:e]):\n        since = e\n    elif e - since > patience:\n"
+        "        rates[e + 1:] /= 2\n        since = e\nreturn rates",
+        "def steps():\n    rate, best, bad = lr, None, 0\n    for loss in val_losses:\n        yield rate\n"
+        "        if best is None or loss < best:\n            best, bad = loss, 0\n            continue\n"
+        "        bad += 1\n        if bad == patience + 1:\n            rate *= 0.5\n            bad = 0\n"
+        "return list(steps())",
+        "halvings, left, best, out = 0, patience, val_losses[0], []\nfor loss in val_losses:\n"
+        "    out.append(lr * 0.5 ** halvings)\n    if loss < best or len(out) == 1:\n        best, left = loss, patience\n"
+        "    elif left == 0:\n        halvings += 1\n        left = patience\n    else:\n        left -= 1\nreturn out",
+        "rates = torch.empty(len(val_losses), dtype=torch.float64)\nbest, bad = float('inf'), 0\n"
+        "for i, loss in enumerate(val_losses):\n    rates[i] = lr\n    bad = 0 if loss < best else bad + 1\n"
+        "    best = min(best, loss)\n    if bad > patience:\n        lr = lr / 2\n        bad = 0\nreturn rates",
+        "rates = [lr]\nbest, bad = val_losses[0], 0\nfor loss in val_losses[1:]:\n    rates.append(rates[-1] if bad <= patience "
+        "else rates[-1] / 2)\n    bad = 0 if bad > patience else bad\n    bad = 0 if loss < best else bad + 1\n"
+        "    best = min(best, loss)\nreturn rates",
+        "import itertools\nbest = list(itertools.accumulate(val_losses, min))\nrates, bad = [], 0\n"
+        "for e, loss in enumerate(val_losses):\n    rates += [lr]\n    better = e == 0 or loss < best[e - 1]\n"
+        "    bad = (bad + 1) * (not better)\n    if bad > patience:\n        lr *= .5\n        bad = 0\nreturn tuple(rates)",
     ]),
 }

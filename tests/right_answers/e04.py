@@ -1,121 +1,75 @@
 """Right answers to the exercises of notebook 04, in other styles than the solution's."""
 
 RIGHT = {
-    "check_top_latents": ("mu, logvar, k", [
-        "kl = -0.5 * (1 + logvar - mu.pow(2) - logvar.exp())\nreturn torch.topk(kl.mean(0), k).indices",
-        "kl = 0.5 * (mu ** 2 + logvar.exp() - 1 - logvar).sum(0)\nreturn kl.sort(descending=True).indices[:k]",
-        "m, l = mu.numpy(), logvar.numpy()\nkl = 0.5 * (m ** 2 + np.exp(l) - 1 - l).mean(0)\n"
-        "return np.argsort(-kl)[:k]",
-        "m, l = mu.numpy(), logvar.numpy()\nkl = 0.5 * (m ** 2 + np.exp(l) - 1 - l).mean(0)\n"
-        "return np.argsort(kl)[::-1][:k]",
-        "kl = [float((mu[:, d] ** 2 + logvar[:, d].exp() - 1 - logvar[:, d]).mean()) for d in range(mu.shape[1])]\n"
-        "return sorted(range(len(kl)), key=lambda d: -kl[d])[:k]",
-        "kl = 0.5 * (mu.double() ** 2 + logvar.double().exp() - 1 - logvar.double())\n"
-        "return kl.mean(0).argsort(descending=True)[:k]",
-        "return latents.rank_latents(mu, logvar)[:k]",
-        "q = torch.distributions.Normal(mu, (logvar / 2).exp())\n"
-        "kl = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0)).mean(0)\n"
-        "return kl.topk(k)[1]",
-        "kl, out = (mu ** 2 + logvar.exp() - logvar).mean(0), []\nfor _ in range(k):\n"
-        "    out.append(int(kl.argmax()))\n"
-        "    kl[out[-1]] = -1e9\nreturn torch.tensor(out)",
-        "kl = 0.5 * (torch.einsum('nd,nd->d', mu, mu) + (logvar.exp() - 1 - logvar).sum(0))\n"
-        "return kl.argsort().flip(0)[:k]",
+    "check_warmup": ("step, hold, ramp, beta", [
+        "if ramp == 0:\n    return beta if step >= hold else 0.0\n"
+        "return beta * min(1.0, max(0.0, (step - hold) / ramp))",
+        "return 0 if step < hold else beta if step >= hold + ramp else beta * (step - hold) / ramp",
+        "if step < hold:\n    return 0.0\ntry:\n    return beta * min(1, (step - hold) / ramp)\n"
+        "except ZeroDivisionError:\n    return beta",
+        "share = np.clip((step - hold) / ramp, 0, 1) if ramp > 0 else float(step >= hold)\nreturn beta * share",
+        "return float(np.interp(step, [hold, hold + ramp], [0, beta])) if ramp else (0.0 if step < hold else beta)",
+        "if step < hold:\n    return 0.0\nif ramp == 0 or step - hold >= ramp:\n    return beta\n"
+        "return (step - hold) * (beta / ramp)",
+        "t = step - hold\nif t < 0:\n    return torch.tensor(0.0)\nif t >= ramp:\n    return torch.tensor(beta)\n"
+        "return torch.tensor(beta * t / ramp)",
+        "if step >= hold + ramp:\n    return beta\nif step <= hold:\n    return 0.0\n"
+        "return beta / ramp * (step - hold)",
+        "if step < hold:\n    return 0.0\nreturn beta * min(step - hold, ramp) / ramp if ramp else beta",
     ]),
-    "check_traverse_all": ("decode, z, values", [
-        "rows = []\nfor d in range(len(z)):\n    row = []\n    for v in values:\n        code = z.clone()\n"
-        "        code[d] = v\n"
-        "        row.append(decode(code[None])[0])\n    rows.append(torch.stack(row))\nreturn torch.stack(rows)",
-        "rows = []\nfor d in range(len(z)):\n    row = []\n    for v in values:\n        code = z.clone()\n"
-        "        code[d] = v\n"
-        "        row.append(decode(code[None])[0])\n    rows.append(row)\nreturn rows",
-        "D, K = len(z), len(values)\ncodes = z.expand(D, K, D).clone()\n"
-        "codes[torch.arange(D), :, torch.arange(D)] = values\npictures = decode(codes.reshape(D * K, D))\n"
-        "return pictures.reshape(D, K, *pictures.shape[1:])",
-        "eye = torch.eye(len(z))\n"
-        "return torch.stack([decode(z * (1 - eye[d]) + values[:, None] * eye[d]) for d in range(len(z))])",
-        "rows = []\nfor d in range(len(z)):\n    kept, row = z[d].clone(), []\n    for v in values:\n"
-        "        z[d] = v\n"
-        "        row.append(decode(z[None])[0])\n    z[d] = kept\n    rows.append(torch.stack(row))\n"
-        "return torch.stack(rows)",
-        "out = []\nfor d in range(z.numel()):\n    codes = z.unsqueeze(0).repeat(len(values), 1)\n"
-        "    codes[:, d] = values\n"
-        "    out.append(decode(codes))\nreturn out",
-        "rows = []\nfor d in range(len(z)):\n"
-        "    codes = torch.stack([torch.cat([z[:d], v[None], z[d + 1:]]) for v in values])\n"
-        "    rows.append(decode(codes))\n"
-        "return torch.stack(rows)",
-        "import copy\nrows = []\nfor d in range(len(z)):\n    row = []\n    for v in values.tolist():\n"
-        "        code = copy.deepcopy(z)\n        code[d] = v\n"
-        "        row.append(decode(code.unsqueeze(0)).squeeze(0))\n"
-        "    rows.append(torch.stack(row))\nreturn torch.stack(rows)",
-        "rows = []\nfor d in range(len(z)):\n    codes = torch.tile(z.double(), (len(values), 1))\n"
-        "    codes[:, d] = values.double()\n    rows.append(decode(codes))\nreturn torch.stack(rows)",
-    ]),
-    "check_decode_in_eval": ("model, z", [
-        "with latents.evaluating(model):\n    return model.decoder(z)",
-        "was = model.decoder.training\nmodel.decoder.eval()\nwith torch.inference_mode():\n"
-        "    out = model.decoder(z)\n"
-        "model.decoder.train(was)\nreturn out",
-        "import copy\nwith torch.no_grad():\n    return copy.deepcopy(model).eval().decoder(z)",
-        "modes = {m: m.training for m in model.modules()}\nmodel.eval()\ntry:\n    with torch.no_grad():\n"
-        "        return model.decoder(z)\nfinally:\n    for m, mode in modes.items():\n        m.training = mode",
-        "was = model.training\nmodel.train(False)\nout = model.decoder(z).detach()\nmodel.train(was)\nreturn out",
-        "return latents.decode(model, z)",
-        "if not model.training:\n    with torch.no_grad():\n        return model.decoder(z)\nmodel.eval()\n"
-        "with torch.no_grad():\n"
-        "    out = model.decoder(z)\nmodel.train()\nreturn out",
+    "check_validate": ("model, images, batch_size", [
         "was = model.training\nmodel.eval()\nwith torch.no_grad():\n"
-        "    out = torch.cat([model.decoder(c[None]) for c in z])\n"
-        "model.train(was)\nreturn out",
+        "    errors = [(model.decoder(model.encoder(x)[0]) - x).square().sum() for x in images.split(batch_size)]\n"
+        "model.train(was)\nreturn float(sum(errors)) / len(images)",
+        "mode = model.training\nmodel.eval()\ntotal, count = 0.0, 0\nwith torch.no_grad():\n"
+        "    for i in range(0, len(images), batch_size):\n        x = images[i:i + batch_size]\n"
+        "        total += ((model(x)[0] - x) ** 2).sum().item()\n        count += len(x)\nif mode:\n"
+        "    model.train()\n"
+        "return total / count",
+        "modes = [(m, m.training) for m in model.modules()]\nmodel.eval()\ntry:\n    with torch.inference_mode():\n"
+        "        total = sum(F.mse_loss(model(x)[0], x, reduction='sum').item() for x in images.split(batch_size))\n"
+        "finally:\n    for m, t in modes:\n        m.training = t\nreturn total / len(images)",
+        "with latents.evaluating(model):\n"
+        "    parts = [(model(x)[0] - x).pow(2).flatten(1).sum(1) for x in images.split(batch_size)]\n"
+        "return torch.cat(parts).mean().item()",
         "was = model.training\nmodel.eval()\nwith torch.no_grad():\n"
-        "    out = torch.sigmoid(model.decoder.logits(z))\n"
-        "model.train(was)\nreturn out.double()",
+        "    errors = [float(((model(x)[0] - x) ** 2).sum()) for x in images.split(batch_size)]\nmodel.train(was)\n"
+        "return float(np.sum(errors) / len(images))",
+        "import copy\ntwin = copy.deepcopy(model).eval()\nwith torch.no_grad():\n"
+        "    return sum(F.mse_loss(twin(x)[0], x, reduction='sum').item() for x in images.split(batch_size)) / "
+        "len(images)",
+        "was = model.training\nmodel.eval()\nwith torch.no_grad():\n    total, n = 0.0, len(images)\n"
+        "    for x in images.split(batch_size):\n"
+        "        per_image = F.mse_loss(model(x)[0], x, reduction='none').sum((1, 2, 3))\n"
+        "        total += per_image.mean().item() * len(x) / n\nmodel.train(was)\nreturn total",
+        "was = model.training\nmodel.eval()\nwith torch.no_grad():\n"
+        "    total = sum(torch.linalg.vector_norm((model(x)[0] - x).double()) ** 2 for x in "
+        "images.split(batch_size))\n"
+        "model.train(mode=was)\nreturn (total / len(images)).item()",
+        "previous = torch.is_grad_enabled()\ntorch.set_grad_enabled(False)\nwas = model.training\nmodel.eval()\n"
+        "total = 0\n"
+        "for x in torch.utils.data.DataLoader(images, batch_size):\n    recon, _, _ = model(x)\n"
+        "    total += float((recon - x).square().sum())\nmodel.train(was)\ntorch.set_grad_enabled(previous)\n"
+        "return total / images.shape[0]",
+        "was = model.training\nmodel.eval()\nwith torch.no_grad():\n"
+        "    recon = np.concatenate([model(x)[0].numpy() for x in images.split(batch_size)])\nmodel.train(was)\n"
+        "return float(((recon - images.numpy()) ** 2).sum((1, 2, 3)).mean())",
     ]),
-    "check_to_pixels": ("images", [
-        "return (images * 255).clamp(0, 255).round().to(torch.uint8)",
-        "return torch.round(torch.clip(images, 0, 1) * 255).byte()",
-        "return (images.clamp(0, 1) * 255 + 0.5).to(torch.uint8)",
-        "return images.clamp(0, 1).mul(255).add(0.5).floor().to(torch.uint8)",
-        "x = np.clip(images.numpy(), 0, 1)\nreturn torch.from_numpy(np.rint(x * 255).astype(np.uint8))",
-        "x = np.clip(images.numpy(), 0, 1)\nreturn np.round(x * 255).astype(np.uint8)",
-        "x = images.double() * 255\nx[x < 0], x[x > 255] = 0, 255\nreturn x.round().to(torch.uint8)",
-        "return (torch.minimum(torch.maximum(images, torch.tensor(0.0)), torch.tensor(1.0)) * "
-        "255).round().type(torch.uint8)",
-        "return torch.where(images < 0, 0.0, torch.where(images > 1, 1.0, images)).mul(255).round().to(torch.uint8)",
-        "flat = [min(255, max(0, round(255 * v))) for v in images.flatten().tolist()]\n"
-        "return torch.tensor(flat, dtype=torch.uint8).reshape(images.shape)",
-    ]),
-    "check_slerp": ("z0, z1, t", [
-        "return latents.slerp(z0, z1, t)",
-        "if torch.equal(z0, z1):\n    return z0.repeat(len(t), 1)\n"
-        "w = torch.acos((F.normalize(z0, dim=0) * F.normalize(z1, dim=0)).sum().clamp(-1, 1))\n"
-        "return torch.stack([(torch.sin((1 - s) * w) * z0 + torch.sin(s * w) * z1) / torch.sin(w) for s in t])",
-        "a, b = z0.numpy().astype(float), z1.numpy().astype(float)\n"
-        "c = np.clip(a @ b / np.linalg.norm(a) / np.linalg.norm(b), -1, 1)\nw = np.arccos(c)\n"
-        "t = t.numpy()[:, None]\n"
-        "if w < 1e-6:\n    return torch.from_numpy((1 - t) * a + t * b)\n"
-        "return torch.from_numpy((np.sin((1 - t) * w) * a + np.sin(t * w) * b) / np.sin(w))",
-        "a, b = z0.numpy().astype(float), z1.numpy().astype(float)\n"
-        "c = np.clip(a @ b / np.linalg.norm(a) / np.linalg.norm(b), -1, 1)\nw = np.arccos(c)\n"
-        "if w < 1e-6:\n    return np.array([(1 - s) * a + s * b for s in t.tolist()])\n"
-        "return np.array([(np.sin((1 - s) * w) * a + np.sin(s * w) * b) / np.sin(w) for s in t.tolist()])",
-        "n0, n1 = z0.norm(), z1.norm()\na, b = z0 / n0, z1 / n1\nw = torch.arccos((a @ b).clamp(-1, 1))\n"
-        "t = t[:, None]\n"
-        "if w < 1e-4:\n    return torch.lerp(z0, z1, t)\n"
-        "return ((1 - t) * n0 + t * n1) * (torch.sin((1 - t) * w) * a + torch.sin(t * w) * b) / torch.sin(w)",
-        "a, b = z0 / z0.norm(), z1 / z1.norm()\nw = 2 * torch.atan2((a - b).norm(), (a + b).norm())\nt = t[:, None]\n"
-        "if w == 0:\n    return z0 + 0 * t\n"
-        "return (torch.sin((1 - t) * w) * z0 + torch.sin(t * w) * z1) / torch.sin(w)",
-        "a = z0 / z0.norm()\nside = z1 - (z1 @ a) * a\nif side.norm() < 1e-5 * z1.norm():\n"
-        "    return torch.lerp(z0, z1, t[:, None])\n"
-        "b = side / side.norm()\nw = torch.atan2(z1 @ b, z1 @ a)\nlength = z0.norm() + t * (z1.norm() - z0.norm())\n"
-        "return length[:, None] * (torch.cos(t * w)[:, None] * a + torch.sin(t * w)[:, None] * b)",
-        "cos = F.cosine_similarity(z0, z1, dim=0).double().clamp(-1, 1)\nw = torch.arccos(cos)\n"
-        "if w < 1e-3:\n    return torch.stack([(1 - s) * z0 + s * z1 for s in t])\n"
-        "return torch.outer(torch.sin((1 - t) * w) / torch.sin(w), z0.double()) + "
-        "torch.outer(torch.sin(t * w) / torch.sin(w), z1.double())",
-        "w = torch.arccos((z0 @ z1 / (z0.norm() * z1.norm())).clamp(-1 + 1e-7, 1 - 1e-7))\nt = t[:, None]\n"
-        "return (torch.sin((1 - t) * w) * z0 + torch.sin(t * w) * z1) / torch.sin(w)",
+    "check_clip": ("gradients, limit", [
+        "return gradients * min(1.0, limit / gradients.norm().item())",
+        "length = gradients.square().sum().sqrt()\nreturn gradients if length <= limit else gradients * limit / length",
+        "g = gradients.double().numpy()\nreturn g / max(1.0, np.sqrt((g ** 2).sum()) / limit)",
+        "p = nn.Parameter(torch.zeros_like(gradients))\np.grad = gradients.clone()\n"
+        "nn.utils.clip_grad_norm_([p], limit)\nreturn p.grad",
+        "ps = [nn.Parameter(torch.zeros_like(row)) for row in gradients]\nfor p, row in zip(ps, gradients):\n"
+        "    p.grad = row.clone()\nnn.utils.clip_grad_norm_(ps, limit)\nreturn torch.stack([p.grad for p in ps])",
+        "total = 0.0\nfor row in gradients:\n    for v in row:\n        total += float(v) ** 2\n"
+        "factor = limit / math.sqrt(total) if math.sqrt(total) > limit else 1\n"
+        "return [[float(v) * factor for v in row] for row in gradients]",
+        "length = torch.linalg.vector_norm(torch.linalg.vector_norm(gradients, dim=1))\n"
+        "return gradients * torch.clamp(limit / (length + 1e-6), max=1.0)",
+        "length = torch.einsum('pn,pn->', gradients, gradients) ** 0.5\n"
+        "return gradients * torch.where(length > limit, limit / length, torch.ones(()))",
+        "return F.normalize(gradients.flatten(), dim=0).reshape(gradients.shape) * min(limit, float(gradients.norm()))",
     ]),
 }

@@ -1,5 +1,4 @@
-"""Natural mistakes in the exercises of notebook 01: what is wrong, words of the message (None: numbers are shown), "
-"code."""
+"""Natural mistakes in notebook 01: what is wrong, words of the message (None: numbers are shown), code."""
 
 STRIDES = "strides = [math.prod(sizes[k + 1:]) for k in range(len(sizes))]\n"
 CUT = "k = round(n * val_fraction)\n"
@@ -83,6 +82,7 @@ WRONG = {
         ("rotated", "shape", "return torch.rot90(pictures.permute(0, 3, 1, 2), 1, (2, 3))"),
     ]),
     "check_split": ("n, val_fraction, seed", [
+        ("cut off instead of rounded", "33 and 10", RANDPERM + "k = int(n * val_fraction)\nreturn order[k:], order[:k]"),
         ("two shufflings", "are training images too",
          "g = torch.Generator().manual_seed(seed)\n" + CUT +
          "return torch.randperm(n, generator=g)[k:], torch.randperm(n, generator=g)[:k]"),

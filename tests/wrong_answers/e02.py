@@ -1,5 +1,4 @@
-"""Natural mistakes in the exercises of notebook 02: what is wrong, words of the message (None: numbers are shown), "
-"code."""
+"""Natural mistakes in notebook 02: what is wrong, words of the message (None: numbers are shown), code."""
 
 BCE = "bce = F.binary_cross_entropy_with_logits(logits, x, reduction='sum') / len(x)\n"
 KL = "kl = 0.5 * (mu ** 2 + logvar.exp() - 1 - logvar).sum() / len(x)\n"
@@ -21,6 +20,8 @@ WRONG = {
         ("four times the padding", None, "return (n + 4 * padding - kernel) // stride + 1"),
     ]),
     "check_sample": ("mu, logvar", [
+        ("one draw for all images", "all images get the same draw",
+         "return mu + (logvar / 2).exp() * torch.randn(mu.shape[1])"),
         ("logvar used as the standard deviation", "multiply the noise by logvar", "return mu + logvar * "
          "torch.randn_like(mu)"),
         ("exp(logvar) used as the standard deviation", "use it as the standard deviation",
@@ -83,6 +84,9 @@ WRONG = {
         ("in bits", None, "return 0.5 * (mu ** 2 + logvar.exp() - 1 - logvar).sum(1) / math.log(2)"),
     ]),
     "check_loss": ("logits, x, mu, logvar, beta", [
+        ("the logarithm of 1 + exp, which overflows", "exp(200)",
+         "rec = (torch.log(1 + torch.exp(logits)) - x * logits).sum() / len(x)\n"
+         "return rec + beta * losses.kl_divergence(mu, logvar).sum(1).mean()"),
         ("mean-reduced BCE with summed KL", "averaged over pixels",
          "bce = F.binary_cross_entropy_with_logits(logits, x)\n" + KL + "return bce + beta * kl"),
         ("both summed over the batch", "summed over the images",

@@ -1,5 +1,4 @@
-"""Natural mistakes in the exercises of notebook 03: what is wrong, words of the message (None: numbers are shown), "
-"code."""
+"""Natural mistakes in notebook 03: what is wrong, words of the message (None: numbers are shown), code."""
 
 LOOP = "best, epochs = math.inf, []\nfor epoch, loss in enumerate(val_losses, start={start}):\n    if {test}:\n" \
        "        best = loss\n        epochs.append({kept})\nreturn epochs"
@@ -7,22 +6,6 @@ LOOP = "best, epochs = math.inf, []\nfor epoch, loss in enumerate(val_losses, st
 
 def saves(start=1, test="loss < best", kept="epoch"):
     return LOOP.format(start=start, test=test, kept=kept)
-
-
-VALIDATE = """was = model.training
-{before}
-total = 0.0
-with {context}:
-    for x in images.split(batch_size):
-        recon = model(x)[0]
-        total += {term}
-{after}
-return {result}"""
-
-
-def validate(before="model.eval()", context="torch.no_grad()", term="F.mse_loss(recon, x, reduction='sum').item()",
-             after="model.train(was)", result="total / len(images)"):
-    return VALIDATE.format(before=before, context=context, term=term, after=after, result=result)
 
 
 EPOCH = """{before}
@@ -41,8 +24,30 @@ def epoch(before="model.train()", first="optimizer.zero_grad()", second="loss.ba
     return EPOCH.format(before=before, first=first, second=second, third=third, kept=kept, result=result)
 
 
+PLATEAU = """start, rates, best, bad = lr, [], math.inf, 0
+for loss in val_losses:
+    {first}
+    if {better}:
+        {improved}
+    else:
+        {worse}
+    if {test}:
+        {halved}
+    {last}
+return rates"""
+
+
+def plateau(first="rates.append(lr)", better="loss < best", improved="best, bad = loss, 0", worse="bad += 1",
+            test="bad > patience", halved="lr, bad = lr / 2, 0", last="pass"):
+    return PLATEAU.format(first=first, better=better, improved=improved, worse=worse, test=test, halved=halved, last=last)
+
+
 WRONG = {
     "check_saves_best": ("val_losses", [
+        ("better by a hundredth at least", "[0.5, 0.4999, 0.49985]", saves(test="loss < best - 0.01")),
+        ("a loss of 0 counts as none", "0.0", "best, epochs = None, []\nfor epoch, loss in enumerate(val_losses, 1):\n"
+         "    if loss == loss and (not best or loss < best):\n        best = loss\n        epochs.append(epoch)\n"
+         "return epochs"),
         ("compares with the epoch before", "epoch before",
          "return [e + 1 for e in range(len(val_losses)) if val_losses[e] == val_losses[e]\n"
          "        and (e == 0 or val_losses[e] < val_losses[e - 1])]"),
@@ -71,75 +76,9 @@ WRONG = {
          "return flags"),
         ("fails without epochs", "stops with", saves().replace("math.inf", "val_losses[0] + 1")),
     ]),
-    "check_warmup": ("step, hold, ramp, beta", [
-        ("no waiting", "no waiting", "return beta * min(1.0, step / ramp) if ramp else beta"),
-        ("ramp counted from step 0", "counted from step 0",
-         "return 0.0 if step < hold else beta * min(1.0, step / max(1, hold + ramp))"),
-        ("jumps to a ramp from step 0", None, "return 0.0 if step < hold else beta * min(1.0, step / max(1, ramp))"),
-        ("never stops rising", "for ever", "return 0.0 if step < hold else beta * (step - hold) / max(ramp, 1)"),
-        ("divides by zero", "ZeroDivisionError", "return 0.0 if step < hold else beta * min(1.0, (step - hold) / "
-         "ramp)"),
-        ("a step early", "one step early", "return 0.0 if step < hold else beta * min(1.0, (step - hold + 1) / "
-         "max(ramp, 1))"),
-        ("ramp of 0 is never", None, "if step < hold or ramp == 0:\n    return 0.0\n"
-         "return beta * min(1.0, (step - hold) / ramp)"),
-        ("no ramp", None, "return 0.0 if step < hold else beta"),
-        ("no ramp, late", None, "return 0.0 if step < hold + ramp else beta"),
-        ("negative before hold", None, "return beta * min(1.0, (step - hold) / ramp) if ramp else (beta if step >= "
-         "hold else 0.0)"),
-        ("falls to 0 at the end", None,
-         "if step < hold or step > hold + ramp:\n    return 0.0\n"
-         "return beta * (step - hold) / ramp if ramp else beta"),
-        ("up to 1", None, "if step < hold:\n    return 0.0\nreturn min(1.0, (step - hold) / ramp) if ramp else 1.0"),
-        ("whole numbers", None, "if step < hold:\n    return 0.0\n"
-         "return beta * min(1, (step - hold) // ramp) if ramp else beta"),
-        ("the ramp ends at step ramp", "ends at step",
-         "if step < hold:\n    return 0.0\nreturn beta if step >= ramp else beta * (step - hold) / ramp"),
-        ("ramp 0 one step late", None, "if step <= hold:\n    return 0.0\n"
-         "return beta * min(1.0, (step - hold) / ramp) if ramp else beta"),
-    ]),
-    "check_validate": ("model, images, batch_size", [
-        ("the code as it circulates", "changes the model",
-         "total = 0.0\nbatches = images.split(batch_size)\nfor x in batches:\n    recon, mu, logvar = model(x)\n"
-         "    total = total + F.mse_loss(recon, x, reduction='sum') / len(x)\nreturn total / len(batches)"),
-        ("keeps the graph", None, validate(context="torch.enable_grad()", term="F.mse_loss(recon, x, "
-         "reduction='sum')")),
-        ("returns a tensor", "return a tensor", validate(term="F.mse_loss(recon, x, reduction='sum')")),
-        ("no no_grad", "gradients are recorded", validate(context="torch.enable_grad()")),
-        ("mean of means", "mean of the batches' means", validate(
-            term="F.mse_loss(recon, x, reduction='sum').item() / len(x)", result="total / "
-             "len(images.split(batch_size))")),
-        ("averages over pixels", "average over pixels", validate(term="F.mse_loss(recon, x).item() * len(x)")),
-        ("the sum over images", "sum over the images", validate(result="total")),
-        ("absolute error", "absolute error", validate(term="(recon - x).abs().sum().item()")),
-        ("the last batch left out", "leave out the last",
-         "was = model.training\nmodel.eval()\ntotal, n = 0.0, len(images) // batch_size * batch_size\n"
-         "with torch.no_grad():\n"
-         "    for x in images[:n].split(batch_size):\n        total += ((model(x)[0] - x) ** 2).sum().item()\n"
-         "model.train(was)\n"
-         "return total / n"),
-        ("leaves the model in eval mode", "left in eval mode", validate(after="")),
-        ("always ends in train mode", "left in training mode", validate(after="model.train()")),
-        ("eval mode forgotten", "changes the model", validate(before="")),
-        ("the decoder left in eval mode", "decoder",
-         validate(before="model.encoder.eval(); model.decoder.eval()", after="model.encoder.train(was)")),
-        ("BatchNorm alone in eval mode", None,
-         validate(before="[m.eval() for m in model.modules() if isinstance(m, nn.BatchNorm2d)]")),
-        ("requires_grad_(False) instead of no_grad", "no longer requires", validate(before="model.eval(); "
-         "model.requires_grad_(False)")),
-        ("gradients off for ever", "for good",
-         validate(before="model.eval(); torch.set_grad_enabled(False)", context="torch.enable_grad()")
-         .replace("with torch.enable_grad():", "if True:")),
-        ("a number read off the message", None, "return 27.3108"),
-        ("a graph taken back", "gradient",
-         validate(context="torch.enable_grad()", term="(lambda l: (l.backward(), l.item())[1])(F.mse_loss(recon, x, "
-          "reduction='sum'))")),
-        ("the root", None, validate(result="(total / len(images)) ** 0.5")),
-        ("half of it", None, validate(result="total / len(images) / 2")),
-        ("the first batch", None, validate(result="total / len(images)").replace(
-            "images.split(batch_size)", "images.split(batch_size)[:1]")),
-    ]),
     "check_train_epoch": ("model, batches, optimizer, loss_of", [
+        ("cleared between backward and step", "is there a `step()` after",
+         epoch(first="loss.backward()", second="optimizer.zero_grad()")),
         ("left in eval mode", "model.train()", epoch(before="pass")),
         ("zero_grad forgotten", "added to those", epoch(first="pass")),
         ("zero_grad once", "added to those", epoch(before="model.train()\noptimizer.zero_grad()", first="pass")),
@@ -169,5 +108,22 @@ WRONG = {
         ("gradients clipped to nothing", None, epoch(third="nn.utils.clip_grad_norm_(model.parameters(), 0.01); "
          "optimizer.step()")),
         ("the batches reversed", None, epoch().replace("in batches:", "in batches[::-1]:")),
+    ]),
+    "check_plateau": ("val_losses, lr, patience", [
+        ("one epoch too soon", None, plateau(test="bad >= patience and bad > 0")),
+        ("a patience of one less", None, plateau(test="bad > max(patience - 1, 0)")),
+        ("the rate after the epoch", "after each epoch", plateau(first="pass", last="rates.append(lr)")),
+        ("the count not reset", "begins again", plateau(halved="lr = lr / 2")),
+        ("bad epochs not in a row", "in a row", plateau(improved="best = loss")),
+        ("compares with the epoch before", "epoch before", plateau(worse="best, bad = loss, bad + 1")),
+        ("a tie improves", "not better", plateau(better="loss <= best")),
+        ("halved once", "only once", plateau(halved="lr, bad = max(lr / 2, start / 2), 0")),
+        ("a tenth", None, plateau(halved="lr, bad = lr / 10, 0")),
+        ("the largest is the best", None, plateau(better="loss > best").replace("math.inf", "-math.inf")),
+        ("never", None, "return [lr for _ in val_losses]"),
+        ("halved in every bad epoch", None, plateau(test="bad > 0")),
+        ("the best is forgotten at a halving", None, plateau(halved="lr, bad, best = lr / 2, 0, math.inf")),
+        ("the last rate", "shape", plateau().replace("return rates", "return lr")),
+        ("no return", "returned nothing", plateau().replace("return rates", "rates")),
     ]),
 }

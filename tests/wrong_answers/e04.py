@@ -1,190 +1,110 @@
-"""Natural mistakes in the exercises of notebook 04: what is wrong, words of the message (None: numbers are shown), "
-"code."""
+"""Natural mistakes in notebook 04: what is wrong, words of the message (None: numbers are shown), code."""
 
-KL = "kl = 0.5 * (mu ** 2 + logvar.exp() - 1 - logvar)\n"
-OMEGA = "omega = torch.arccos((z0 @ z1 / (z0.norm() * z1.norm())).clamp(-1, 1))\n"
-ARC = "(torch.sin((1 - t) * omega) * {a} + torch.sin(t * omega) * {b}) / torch.sin(omega)"
-EQUAL = "if omega < 1e-4:\n    return (1 - t) * z0 + t * z1\n"
+VALIDATE = """was = model.training
+{before}
+total = 0.0
+with {context}:
+    for x in images.split(batch_size):
+        recon = model(x)[0]
+        total += {term}
+{after}
+return {result}"""
+
+
+def validate(before="model.eval()", context="torch.no_grad()", term="F.mse_loss(recon, x, reduction='sum').item()",
+             after="model.train(was)", result="total / len(images)"):
+    return VALIDATE.format(before=before, context=context, term=term, after=after, result=result)
+
 
 WRONG = {
-    "check_top_latents": ("mu, logvar, k", [
-        ("ascending order", "ascending", KL + "return kl.mean(0).argsort()[:k]"),
-        ("the right ones backwards", "smallest KL first", KL + "return kl.mean(0).argsort()[-k:]"),
-        ("by the spread of mu", "spread of mu alone", "return mu.std(0).argsort(descending=True)[:k]"),
-        ("by the square of mu", "mu alone", "return mu.square().mean(0).argsort(descending=True)[:k]"),
-        ("by certainty alone", "logvar alone", "return logvar.mean(0).argsort()[:k]"),
-        ("by uncertainty", None, "return logvar.mean(0).argsort(descending=True)[:k]"),
-        ("all latents", "k are wanted", KL + "return kl.mean(0).argsort(descending=True)"),
-        ("averaged over latents", None, KL + "return kl.mean()"),
-        ("averaged over latents, images ranked", None, KL + "return kl.mean(1).argsort(descending=True)[:k]"),
-        ("a ranking for each image", "shape", KL + "return kl.argsort(dim=1, descending=True)[:, :k]"),
-        ("the KLs themselves", "return the KLs", KL + "return kl.mean(0).sort(descending=True).values[:k]"),
-        ("the averages' KL", "average mu and logvar first",
-         "mu, logvar = mu.mean(0), logvar.mean(0)\n" + KL + "return kl.argsort(descending=True)[:k]"),
-        ("the first image", None, KL + "return kl[0].argsort(descending=True)[:k]"),
-        ("the wrong sign", "ascending", KL + "return (-kl).mean(0).argsort(descending=True)[:k]"),
-        ("three in the code", None, KL + "return kl.mean(0).argsort(descending=True)[:3]"),
-        ("exp forgotten", None, "kl = 0.5 * (mu ** 2 - 1 - logvar + logvar.abs())\n"
-         "return kl.mean(0).argsort(descending=True)[:k]"),
-        ("read off the message", None, "return [3, 1, 0]"),
-        ("the argument written into", "in place", "mu.pow_(2)\nkl = mu + logvar.exp() - 1 - logvar\n"
-         "return kl.mean(0).argsort(descending=True)[:k]"),
+    "check_warmup": ("step, hold, ramp, beta", [
+        ("no waiting", "no waiting", "return beta * min(1.0, step / ramp) if ramp else beta"),
+        ("ramp counted from step 0", "counted from step 0",
+         "return 0.0 if step < hold else beta * min(1.0, step / max(1, hold + ramp))"),
+        ("jumps to a ramp from step 0", None, "return 0.0 if step < hold else beta * min(1.0, step / max(1, ramp))"),
+        ("never stops rising", "for ever", "return 0.0 if step < hold else beta * (step - hold) / max(ramp, 1)"),
+        ("divides by zero", "ZeroDivisionError", "return 0.0 if step < hold else beta * min(1.0, (step - hold) / "
+         "ramp)"),
+        ("a step early", "one step early", "return 0.0 if step < hold else beta * min(1.0, (step - hold + 1) / "
+         "max(ramp, 1))"),
+        ("ramp of 0 is never", None, "if step < hold or ramp == 0:\n    return 0.0\n"
+         "return beta * min(1.0, (step - hold) / ramp)"),
+        ("no ramp", None, "return 0.0 if step < hold else beta"),
+        ("no ramp, late", None, "return 0.0 if step < hold + ramp else beta"),
+        ("negative before hold", None, "return beta * min(1.0, (step - hold) / ramp) if ramp else (beta if step >= "
+         "hold else 0.0)"),
+        ("falls to 0 at the end", None,
+         "if step < hold or step > hold + ramp:\n    return 0.0\n"
+         "return beta * (step - hold) / ramp if ramp else beta"),
+        ("up to 1", None, "if step < hold:\n    return 0.0\nreturn min(1.0, (step - hold) / ramp) if ramp else 1.0"),
+        ("whole numbers", None, "if step < hold:\n    return 0.0\n"
+         "return beta * min(1, (step - hold) // ramp) if ramp else beta"),
+        ("the ramp ends at step ramp", "ends at step",
+         "if step < hold:\n    return 0.0\nreturn beta if step >= ramp else beta * (step - hold) / ramp"),
+        ("ramp 0 one step late", None, "if step <= hold:\n    return 0.0\n"
+         "return beta * min(1.0, (step - hold) / ramp) if ramp else beta"),
     ]),
-    "check_traverse_all": ("decode, z, values", [
-        ("z modified in place", "in place",
-         "rows = []\nfor d in range(len(z)):\n    row = []\n    for v in values:\n        z[d] = v\n"
-         "        row.append(decode(z[None])[0])\n    rows.append(torch.stack(row))\nreturn torch.stack(rows)"),
-        ("copied once, outside the loops", "accumulate",
-         "z, rows = z.clone(), []\nfor d in range(len(z)):\n    row = []\n    for v in values:\n        z[d] = v\n"
-         "        row.append(decode(z[None])[0])\n    rows.append(torch.stack(row))\nreturn torch.stack(rows)"),
-        ("put back at the start of a row, not at the end of the last", "in place",
-         "start, rows = z.clone(), []\nfor d in range(len(z)):\n    z[:] = start\n    row = []\n"
-         "    for v in values:\n"
-         "        z[d] = v\n        row.append(decode(z[None])[0])\n    rows.append(torch.stack(row))\n"
-         "return torch.stack(rows)"),
-        ("starts from zero", "other latents are 0",
-         "rows = []\nfor d in range(len(z)):\n    codes = torch.zeros(len(values), len(z))\n"
-         "    codes[:, d] = values\n"
-         "    rows.append(decode(codes))\nreturn torch.stack(rows)"),
-        ("adds the values", "add the values",
-         "rows = []\nfor d in range(len(z)):\n    codes = z.repeat(len(values), 1)\n    codes[:, d] += values\n"
-         "    rows.append(decode(codes))\nreturn torch.stack(rows)"),
-        ("rows and columns exchanged", "exchanged",
-         "rows = []\nfor d in range(len(z)):\n    codes = z.repeat(len(values), 1)\n    codes[:, d] = values\n"
-         "    rows.append(decode(codes))\nreturn torch.stack(rows, dim=1)"),
-        ("all latents at once", None, "return torch.stack([decode(values[:, None].expand(-1, len(z)).clone()) for _ "
-         "in z])"),
-        ("the first latent in every row", None,
-         "rows = []\nfor d in range(len(z)):\n    codes = z.repeat(len(values), 1)\n    codes[:, 0] = values\n"
-         "    rows.append(decode(codes))\nreturn torch.stack(rows)"),
-        ("a reference instead of a copy", "in place",
-         "rows = []\nfor d in range(len(z)):\n    code, row = z, []\n    for v in values:\n        code[d] = v\n"
-         "        row.append(decode(code[None])[0])\n    rows.append(torch.stack(row))\nreturn torch.stack(rows)"),
-        ("expand, which shares memory", None,
-         "rows = []\nfor d in range(len(z)):\n    codes = z.expand(len(values), -1)\n    codes[:, d] = values\n"
-         "    rows.append(decode(codes))\nreturn torch.stack(rows)"),
-        ("one long row", "shape",
-         "rows = []\nfor d in range(len(z)):\n    codes = z.repeat(len(values), 1)\n    codes[:, d] = values\n"
-         "    rows.append(decode(codes))\nreturn torch.cat(rows)"),
-        ("the last latent left out", "shape",
-         "rows = []\nfor d in range(len(z) - 1):\n    codes = z.repeat(len(values), 1)\n    codes[:, d] = values\n"
-         "    rows.append(decode(codes))\nreturn torch.stack(rows)"),
-        ("a code without a batch", "stops with",
-         "rows = []\nfor d in range(len(z)):\n    row = []\n    for v in values:\n        code = z.clone()\n"
-         "        code[d] = v\n"
-         "        row.append(decode(code))\n    rows.append(torch.stack(row))\nreturn torch.stack(rows)"),
-        ("values backwards", None,
-         "rows = []\nfor d in range(len(z)):\n    codes = z.repeat(len(values), 1)\n"
-         "    codes[:, d] = values.flip(0)\n"
-         "    rows.append(decode(codes))\nreturn torch.stack(rows)"),
-        ("the codes, not the pictures", "shape",
-         "rows = []\nfor d in range(len(z)):\n    codes = z.repeat(len(values), 1)\n    codes[:, d] = values\n"
-         "    rows.append(codes)\nreturn torch.stack(rows)"),
-    ]),
-    "check_decode_in_eval": ("model, z", [
-        ("training mode", "changes the model", "return model.decoder(z)"),
-        ("no_grad alone", "changes the model", "with torch.no_grad():\n    return model.decoder(z)"),
-        ("left in eval mode", "left in eval mode", "model.eval()\nwith torch.no_grad():\n"
-         "    return model.decoder(z)"),
-        ("always back to training", "left in training mode",
-         "model.eval()\nwith torch.no_grad():\n    images = model.decoder(z)\nmodel.train()\nreturn images"),
-        ("keeps gradients", "graph", "training = model.training\nmodel.eval()\nimages = model.decoder(z)\n"
-         "model.train(training)\n"
-         "return images"),
-        ("a copy in training mode", None, "import copy\nwith torch.no_grad():\n"
-         "    return copy.deepcopy(model).train().decoder(z)"),
+    "check_validate": ("model, images, batch_size", [
+        ("the code as it circulates", "changes the model",
+         "total = 0.0\nbatches = images.split(batch_size)\nfor x in batches:\n    recon, mu, logvar = model(x)\n"
+         "    total = total + F.mse_loss(recon, x, reduction='sum') / len(x)\nreturn total / len(batches)"),
+        ("keeps the graph", None, validate(context="torch.enable_grad()", term="F.mse_loss(recon, x, "
+         "reduction='sum')")),
+        ("returns a tensor", "return a tensor", validate(term="F.mse_loss(recon, x, reduction='sum')")),
+        ("no no_grad", "gradients are recorded", validate(context="torch.enable_grad()")),
+        ("mean of means", "mean of the batches' means", validate(
+            term="F.mse_loss(recon, x, reduction='sum').item() / len(x)", result="total / "
+             "len(images.split(batch_size))")),
+        ("averages over pixels", "average over pixels", validate(term="F.mse_loss(recon, x).item() * len(x)")),
+        ("the sum over images", "sum over the images", validate(result="total")),
+        ("absolute error", "absolute error", validate(term="(recon - x).abs().sum().item()")),
+        ("the last batch left out", "leave out the last",
+         "was = model.training\nmodel.eval()\ntotal, n = 0.0, len(images) // batch_size * batch_size\n"
+         "with torch.no_grad():\n"
+         "    for x in images[:n].split(batch_size):\n        total += ((model(x)[0] - x) ** 2).sum().item()\n"
+         "model.train(was)\n"
+         "return total / n"),
+        ("leaves the model in eval mode", "left in eval mode", validate(after="")),
+        ("always ends in train mode", "left in training mode", validate(after="model.train()")),
+        ("eval mode forgotten", "changes the model", validate(before="")),
         ("the decoder left in eval mode", "decoder",
-         "model.decoder.eval()\nwith torch.no_grad():\n    return model.decoder(z)"),
-        ("the decoder put back to the wrong mode", "left in training mode",
-         "model.decoder.eval()\nwith torch.no_grad():\n    images = model.decoder(z)\nmodel.decoder.train()\n"
-         "return images"),
+         validate(before="model.encoder.eval(); model.decoder.eval()", after="model.encoder.train(was)")),
+        ("BatchNorm alone in eval mode", None,
+         validate(before="[m.eval() for m in model.modules() if isinstance(m, nn.BatchNorm2d)]")),
+        ("requires_grad_(False) instead of no_grad", "no longer requires", validate(before="model.eval(); "
+         "model.requires_grad_(False)")),
         ("gradients off for ever", "for good",
-         "training = model.training\nmodel.eval()\ntorch.set_grad_enabled(False)\nimages = model.decoder(z)\n"
-         "model.train(training)\nreturn images"),
-        ("requires_grad_(False)", "no longer requires",
-         "training = model.training\nmodel.eval()\nmodel.requires_grad_(False)\nimages = model.decoder(z)\n"
-         "model.train(training)\nreturn images"),
-        ("only the attribute", "changes the model",
-         "training = model.training\nmodel.training = False\nwith torch.no_grad():\n    images = model.decoder(z)\n"
-         "model.training = training\nreturn images"),
-        ("eval for the encoder", "changes the model",
-         "training = model.training\nmodel.encoder.eval()\nwith torch.no_grad():\n    images = model.decoder(z)\n"
-         "model.encoder.train(training)\nreturn images"),
-        ("one by one in training mode", None,
-         "with torch.no_grad():\n    return torch.cat([model.decoder(c[None]) for c in z])"),
-        ("weights put back, batch statistics used", None,
-         "import copy\nstate = copy.deepcopy(model.state_dict())\nwith torch.no_grad():\n"
-         "    images = model.decoder(z)\n"
-         "model.load_state_dict(state)\nreturn images"),
-        ("logits", None, "training = model.training\nmodel.eval()\nwith torch.no_grad():\n"
-                         "    images = model.decoder.logits(z)\n"
-         "model.train(training)\nreturn images"),
-        ("the whole model eval'ed and the result dropped", "returned nothing",
-         "training = model.training\nmodel.eval()\nwith torch.no_grad():\n    model.decoder(z)\n"
-         "model.train(training)"),
-        ("momentum 0 instead of eval", None,
-         "for m in model.modules():\n    if isinstance(m, nn.BatchNorm2d):\n        m.momentum = 0.0\n"
-         "with torch.no_grad():\n    return model.decoder(z)"),
+         validate(before="model.eval(); torch.set_grad_enabled(False)", context="torch.enable_grad()")
+         .replace("with torch.enable_grad():", "if True:")),
+        ("a number read off the message", None, "return 27.3108"),
+        ("a graph taken back", "gradient",
+         validate(context="torch.enable_grad()", term="(lambda l: (l.backward(), l.item())[1])(F.mse_loss(recon, x, "
+          "reduction='sum'))")),
+        ("the root", None, validate(result="(total / len(images)) ** 0.5")),
+        ("half of it", None, validate(result="total / len(images) / 2")),
+        ("the first batch", None, validate(result="total / len(images)").replace(
+            "images.split(batch_size)", "images.split(batch_size)[:1]")),
     ]),
-    "check_to_pixels": ("images", [
-        ("stretched by minimum and maximum", "stretched",
-         "images = (images - images.min()) / (images.max() - images.min())\nreturn (images * 255).to(torch.uint8)"),
-        ("stretched and rounded", "stretched",
-         "images = (images - images.min()) / (images.max() - images.min())\n"
-         "return (images * 255).round().to(torch.uint8)"),
-        ("stretched picture by picture", None,
-         "low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)\n"
-         "return ((images - low) / (high - low) * 255).round().to(torch.uint8)"),
-        ("divided by the maximum", None, "return (images.clamp(min=0) / images.max() * 255).round().to(torch.uint8)"),
-        ("no clamp", "wrap round", "return (images * 255).round().to(torch.int64).to(torch.uint8)"),
-        ("clamped above only", None, "return (images.clamp(max=1) * 255).round().to(torch.int64).to(torch.uint8)"),
-        ("clamped below only", None, "return (images.clamp(min=0) * 255).round().to(torch.int64).to(torch.uint8)"),
-        ("cut off instead of rounded", "nearest whole number", "return (images.clamp(0, 1) * 255).to(torch.uint8)"),
-        ("neither", "fractions are cut off", "return (images * 255).to(torch.int64).to(torch.uint8)"),
-        ("times 256", "256", "return (images * 256).clamp(0, 255).to(torch.uint8)"),
-        ("left as floats", "uint8", "return (images.clamp(0, 1) * 255).round()"),
-        ("int64", "uint8", "return (images.clamp(0, 1) * 255).round().long()"),
-        ("rounded too early", None, "return (images.clamp(0, 1).round() * 255).to(torch.uint8)"),
-        ("not multiplied", None, "return images.clamp(0, 1).round().to(torch.uint8)"),
-        ("a sigmoid", None, "return (torch.sigmoid(images) * 255).round().to(torch.uint8)"),
-        ("from [-1, 1]", None, "return ((images + 1) / 2 * 255).clamp(0, 255).round().to(torch.uint8)"),
-        ("flattened", "shape", "return (images.clamp(0, 1) * 255).round().to(torch.uint8).flatten()"),
-        ("clamped in place", "in place", "return images.clamp_(0, 1).mul(255).round().to(torch.uint8)"),
-    ]),
-    "check_slerp": ("z0, z1, t", [
-        ("straight line", "straight line", "return torch.lerp(z0, z1, t[:, None])"),
-        ("lengths forgotten", None,
-         "a, b, t = z0 / z0.norm(), z1 / z1.norm(), t[:, None]\nomega = torch.arccos((a @ b).clamp(-1, 1))\n"
-         "if omega < 1e-4:\n    return torch.lerp(z0, z1, t)\nreturn " + ARC.format(a="a", b="b")),
-        ("line pushed onto the sphere", "uneven steps",
-         "line = torch.lerp(z0, z1, t[:, None])\nreturn line / line.norm(dim=1, keepdim=True) * z0.norm()"),
-        ("equal ends divide by zero", "NaN", OMEGA + "t = t[:, None]\nreturn " + ARC.format(a="z0", b="z1")),
-        ("no clamp", "NaN", OMEGA.replace(".clamp(-1, 1)", "") + "t = t[:, None]\n" + EQUAL +
-         "return " + ARC.format(a="z0", b="z1")),
-        ("norms forgotten", None, "omega = torch.arccos((z0 @ z1).clamp(-1, 1))\nt = t[:, None]\n"
-         "if torch.equal(z0, z1):\n    return z0 + 0 * t\nreturn " + ARC.format(a="z0", b="z1")),
-        ("a quarter circle", "quarter",
-         "t = t[:, None]\nif torch.equal(z0, z1):\n    return z0 + 0 * t\n"
-         "return torch.cos(t * math.pi / 2) * z0 + torch.sin(t * math.pi / 2) * z1"),
-        ("ends exchanged", "begins at z1", OMEGA + "t = 1 - t[:, None]\n" + EQUAL +
-         "return " + ARC.format(a="z0", b="z1")),
-        ("a tiny number in the denominator", None,
-         OMEGA + "t = t[:, None]\n"
-                 "return (torch.sin((1 - t) * omega) * z0 + torch.sin(t * omega) * z1) / (torch.sin(omega) + 1e-8)"),
-        ("the cosine instead of the angle", None,
-         OMEGA.replace("torch.arccos(", "(") + "t = t[:, None]\nif torch.equal(z0, z1):\n    return z0 + 0 * t\n"
-         "return " + ARC.format(a="z0", b="z1")),
-        ("not divided by sin", None, OMEGA + "t = t[:, None]\n" + EQUAL +
-         "return torch.sin((1 - t) * omega) * z0 + torch.sin(t * omega) * z1"),
-        ("transposed", "shape", OMEGA + "t = t[:, None]\n" + EQUAL + "return (" + ARC.format(a="z0", b="z1") + ").T"),
-        ("divided by one norm only", None, OMEGA.replace("(z0.norm() * z1.norm())", "z0.norm()") + "t = t[:, None]\n"
-         "if torch.equal(z0, z1):\n    return z0 + 0 * t\nreturn " + ARC.format(a="z0", b="z1")),
-        ("one point only", None, OMEGA + "t = t[len(t) // 2]\nif omega < 1e-4:\n    return z0\n"
-         "return " + ARC.format(a="z0", b="z1")),
-        ("in degrees", None, OMEGA.replace("omega = ", "omega = 180 / math.pi * ") + "t = t[:, None]\n" + EQUAL +
-         "return " + ARC.format(a="z0", b="z1")),
-        ("equal ends give the origin", None, OMEGA + "t = t[:, None]\nif omega < 1e-4:\n    return 0 * z0 + 0 * t\n"
-         "return " + ARC.format(a="z0", b="z1")),
-        ("gaussian weights", None, "t = t[:, None]\nreturn ((1 - t) * z0 + t * z1) / ((1 - t) ** 2 + t ** 2).sqrt()"),
+    "check_clip": ("gradients, limit", [
+        ("each parameter by itself", "factor of its own",
+         "return torch.stack([row * min(1.0, limit / row.norm().item()) for row in gradients])"),
+        ("each number by itself", "cut off by itself", "return gradients.clamp(-limit, limit)"),
+        ("short ones lengthened", "lengthened", "return gradients / gradients.norm() * limit"),
+        ("the square of the length", "its square",
+         "n = (gradients ** 2).sum()\nreturn gradients * min(1.0, (limit / n).item())"),
+        ("sum of absolute values", "absolute values", "return gradients * min(1.0, (limit / gradients.abs().sum()).item())"),
+        ("the largest number", "largest number", "return gradients * min(1.0, (limit / gradients.abs().max()).item())"),
+        ("lengths added", "squares add up",
+         "n = sum(row.norm() for row in gradients)\nreturn gradients if n <= limit else gradients * limit / n"),
+        ("the limit missing", "limit is missing",
+         "n = gradients.norm()\nreturn gradients / n if n > limit else gradients"),
+        ("long ones left out", "set to 0", "return gradients * (gradients.norm() <= limit)"),
+        ("untouched", None, "return gradients"),
+        ("the wrong way round", None, "return gradients * max(1.0, limit / gradients.norm().item())"),
+        ("the root mean square", None, "n = gradients.square().mean().sqrt()\n"
+         "return gradients * min(1.0, (limit / n).item())"),
+        ("in place", "in place", "gradients *= min(1.0, limit / gradients.norm().item())\nreturn gradients"),
+        ("the length only", "shape", "return min(limit, gradients.norm().item())"),
+        ("the sign lost", None, "return (gradients * min(1.0, limit / gradients.norm().item())).abs()"),
     ]),
 }

@@ -1,172 +1,189 @@
-"""Natural mistakes in the exercises of notebook 05: what is wrong, words of the message (None: numbers are shown), "
-"code."""
+"""Natural mistakes in notebook 05: what is wrong, words of the message (None: numbers are shown), code."""
 
-GAP = '''binned, gaps = metrics.discretize(codes, bins) - 1, []
-for v in factors.T:
-    n, information = v.max() + 1, []
-    h_v = metrics.entropy(np.bincount(v))
-    for z in binned.T:
-        JOINT
-        h_z, h_zv = metrics.entropy(joint.sum(1)), metrics.entropy(joint)
-        information.append(h_z + h_v - h_zv)
-    second, first = sorted(information)[-2:]
-    gaps.append(GAPPED)
-return np.mean(gaps)
-'''
-RIGHT = "joint = np.bincount(z * n + v, minlength=bins * n).reshape(bins, n)"
-
-
-def gap(joint=RIGHT, gapped="(first - second) / h_v"):
-    return GAP.replace("JOINT", joint).replace("GAPPED", gapped)
-
-
-ROTATE = '''import copy
-model = {model}
-with torch.no_grad():
-    last, first = model.encoder.fc_mu, model.decoder.decoder_input[0]
-    {weight}
-    {bias}
-    {back}
-return model'''
-
-
-def rotate(model="copy.deepcopy(model)", weight="last.weight.copy_(rotation @ last.weight)",
-           bias="last.bias.copy_(rotation @ last.bias)", back="first.weight.copy_(first.weight @ rotation.T)"):
-    return ROTATE.format(model=model, weight=weight, bias=bias, back=back)
-
-
-SHARE = "share = codes.var(0, ddof=1) / np.maximum(variance, 1e-12)\n"
-PURE = ("total = importance.sum(1)\np = importance / np.maximum(total, 1e-12)[:, None]\n"
-        "purity = 1 + (p * np.log(p + 1e-12)).sum(1) / {log}\nreturn {result}")
-
-
-def pure(log="np.log(importance.shape[1])", result="float((purity * total / total.sum()).sum())"):
-    return PURE.format(log=log, result=result)
-
+KL = "kl = 0.5 * (mu ** 2 + logvar.exp() - 1 - logvar)\n"
+OMEGA = "omega = torch.arccos((z0 @ z1 / (z0.norm() * z1.norm())).clamp(-1, 1))\n"
+ARC = "(torch.sin((1 - t) * omega) * {a} + torch.sin(t * omega) * {b}) / torch.sin(omega)"
+EQUAL = "if omega < 1e-4:\n    return (1 - t) * z0 + t * z1\n"
 
 WRONG = {
-    "check_gap": ("codes, factors, bins=20", [
-        ("the table's axes scrambled", "scrambled", gap(
-            joint="joint = np.bincount(z * n + v, minlength=bins * n).reshape(n, bins).T")),
-        ("the .T missing alone", None, gap(joint="joint = np.bincount(z * n + v, minlength=bins * n).reshape(n, "
-         "bins)")),
-        ("the other way to scramble them", None, gap(
-            joint="joint = np.bincount(v * bins + z, minlength=bins * n).reshape(bins, n)")),
-        ("the transposed table, whose first sum is the factor's", None, gap(
-            joint="joint = np.bincount(z * n + v, minlength=bins * n).reshape(bins, n).T")),
-        ("no gap, only the best", "second best", gap(gapped="first / h_v")),
-        ("in nats, not divided", "in nats", gap(gapped="first - second")),
-        ("divided by the largest entropy possible", "largest entropy", gap(gapped="(first - second) / np.log(n)")),
-        ("divided by the information found", "information of the best", gap(gapped="(first - second) / first")),
-        ("the sum over factors", "sum over the factors", gap().replace("np.mean(gaps)", "np.sum(gaps)")),
-        ("one number for each factor", "one gap for each factor", gap().replace("np.mean(gaps)", "np.array(gaps)")),
-        ("largest minus smallest", None, gap().replace("second, first = sorted(information)[-2:]",
-                                                       "second, first = min(information), max(information)")),
-        ("always 20 bins", None, "bins = 20\n" + gap()),
-        ("the median", None, gap().replace("np.mean", "np.median")),
-        ("bins by their number", None, gap().replace("metrics.discretize(codes, bins) - 1",
-         "metrics.discretize(codes, bins) // 2")),
-        ("the two smallest", None, gap().replace("[-2:]", "[:2]")),
-        ("only the first factor", None, gap().replace("factors.T", "factors.T[:1]")),
-        ("h_z twice", None, gap().replace("h_z + h_v - h_zv", "2 * h_z - h_zv")),
+    "check_top_latents": ("mu, logvar, k", [
+        ("ascending order", "ascending", KL + "return kl.mean(0).argsort()[:k]"),
+        ("the right ones backwards", "smallest KL first", KL + "return kl.mean(0).argsort()[-k:]"),
+        ("by the spread of mu", "spread of mu alone", "return mu.std(0).argsort(descending=True)[:k]"),
+        ("by the square of mu", "mu alone", "return mu.square().mean(0).argsort(descending=True)[:k]"),
+        ("by certainty alone", "logvar alone", "return logvar.mean(0).argsort()[:k]"),
+        ("by uncertainty", None, "return logvar.mean(0).argsort(descending=True)[:k]"),
+        ("all latents", "k are wanted", KL + "return kl.mean(0).argsort(descending=True)"),
+        ("averaged over latents", None, KL + "return kl.mean()"),
+        ("averaged over latents, images ranked", None, KL + "return kl.mean(1).argsort(descending=True)[:k]"),
+        ("a ranking for each image", "shape", KL + "return kl.argsort(dim=1, descending=True)[:, :k]"),
+        ("the KLs themselves", "return the KLs", KL + "return kl.mean(0).sort(descending=True).values[:k]"),
+        ("the averages' KL", "average mu and logvar first",
+         "mu, logvar = mu.mean(0), logvar.mean(0)\n" + KL + "return kl.argsort(descending=True)[:k]"),
+        ("the first image", None, KL + "return kl[0].argsort(descending=True)[:k]"),
+        ("the wrong sign", "ascending", KL + "return (-kl).mean(0).argsort(descending=True)[:k]"),
+        ("three in the code", None, KL + "return kl.mean(0).argsort(descending=True)[:3]"),
+        ("exp forgotten", None, "kl = 0.5 * (mu ** 2 - 1 - logvar + logvar.abs())\n"
+         "return kl.mean(0).argsort(descending=True)[:k]"),
+        ("read off the message", None, "return [3, 1, 0]"),
+        ("the argument written into", "in place", "mu.pow_(2)\nkl = mu + logvar.exp() - 1 - logvar\n"
+         "return kl.mean(0).argsort(descending=True)[:k]"),
     ]),
-    "check_vote": ("codes, variance", [
-        ("bare variances", "bare variances", "return np.where(np.sqrt(variance) < 0.05, np.inf, codes.var(0, "
-         "ddof=1)).argmin()"),
-        ("the dead vote too", "dead latents", SHARE + "return share.argmin()"),
-        ("dead by variance 0 only", "dead latents", SHARE + "return np.where(variance > 0, share, np.inf).argmin()"),
-        ("the one that moves most", "varies most", SHARE + "return np.where(np.sqrt(variance) < 0.05, -np.inf, "
-         "share).argmax()"),
-        ("ratios instead of a vote", None, SHARE + "return share"),
-        ("the square missing", "square root", SHARE + "return np.where(variance >= 0.05, share, np.inf).argmin()"),
-        ("the codes' deviation, not the global one", "stand still",
-         SHARE + "return np.where(codes.std(0) >= 0.05, share, np.inf).argmin()"),
-        ("an index among the living", "counts only",
-         "alive = np.sqrt(variance) >= 0.05\nreturn (codes.var(0)[alive] / variance[alive]).argmin()"),
-        ("divided by the deviation", None,
-         "share = codes.var(0, ddof=1) / np.sqrt(np.maximum(variance, 1e-12))\n"
-         "return np.where(np.sqrt(variance) >= 0.05, share, np.inf).argmin()"),
-        ("the inverse ratio", None, "share = variance / codes.var(0, ddof=1)\n"
-         "return np.where(np.sqrt(variance) >= 0.05, share, np.inf).argmin()"),
-        ("over latents instead of images", None, "return codes.var(1).argmin()"),
-        ("the mean square", None, "share = (codes ** 2).mean(0) / np.maximum(variance, 1e-12)\n"
-         "return np.where(np.sqrt(variance) >= 0.05, share, np.inf).argmin()"),
-        ("the smallest global variance", None, "return np.where(np.sqrt(variance) >= 0.05, variance, "
-         "np.inf).argmin()"),
-        ("the smallest share itself", None, SHARE + "return np.where(np.sqrt(variance) >= 0.05, share, "
-         "np.inf).min()"),
-        ("dead have a share of 0", None, SHARE + "return np.where(np.sqrt(variance) >= 0.05, share, 0).argmin()"),
-        ("the variance written into", "in place", "variance[np.sqrt(variance) < 0.05] = 1e-12\n"
-         "return np.where(variance > 1e-12, codes.var(0) / variance, np.inf).argmin()"),
-        ("always the first", None, "return 0"),
+    "check_traverse_all": ("decode, z, values", [
+        ("z modified in place", "in place",
+         "rows = []\nfor d in range(len(z)):\n    row = []\n    for v in values:\n        z[d] = v\n"
+         "        row.append(decode(z[None])[0])\n    rows.append(torch.stack(row))\nreturn torch.stack(rows)"),
+        ("copied once, outside the loops", "accumulate",
+         "z, rows = z.clone(), []\nfor d in range(len(z)):\n    row = []\n    for v in values:\n        z[d] = v\n"
+         "        row.append(decode(z[None])[0])\n    rows.append(torch.stack(row))\nreturn torch.stack(rows)"),
+        ("put back at the start of a row, not at the end of the last", "in place",
+         "start, rows = z.clone(), []\nfor d in range(len(z)):\n    z[:] = start\n    row = []\n"
+         "    for v in values:\n"
+         "        z[d] = v\n        row.append(decode(z[None])[0])\n    rows.append(torch.stack(row))\n"
+         "return torch.stack(rows)"),
+        ("starts from zero", "other latents are 0",
+         "rows = []\nfor d in range(len(z)):\n    codes = torch.zeros(len(values), len(z))\n"
+         "    codes[:, d] = values\n"
+         "    rows.append(decode(codes))\nreturn torch.stack(rows)"),
+        ("adds the values", "add the values",
+         "rows = []\nfor d in range(len(z)):\n    codes = z.repeat(len(values), 1)\n    codes[:, d] += values\n"
+         "    rows.append(decode(codes))\nreturn torch.stack(rows)"),
+        ("rows and columns exchanged", "exchanged",
+         "rows = []\nfor d in range(len(z)):\n    codes = z.repeat(len(values), 1)\n    codes[:, d] = values\n"
+         "    rows.append(decode(codes))\nreturn torch.stack(rows, dim=1)"),
+        ("all latents at once", None, "return torch.stack([decode(values[:, None].expand(-1, len(z)).clone()) for _ "
+         "in z])"),
+        ("the first latent in every row", None,
+         "rows = []\nfor d in range(len(z)):\n    codes = z.repeat(len(values), 1)\n    codes[:, 0] = values\n"
+         "    rows.append(decode(codes))\nreturn torch.stack(rows)"),
+        ("a reference instead of a copy", "in place",
+         "rows = []\nfor d in range(len(z)):\n    code, row = z, []\n    for v in values:\n        code[d] = v\n"
+         "        row.append(decode(code[None])[0])\n    rows.append(torch.stack(row))\nreturn torch.stack(rows)"),
+        ("expand, which shares memory", None,
+         "rows = []\nfor d in range(len(z)):\n    codes = z.expand(len(values), -1)\n    codes[:, d] = values\n"
+         "    rows.append(decode(codes))\nreturn torch.stack(rows)"),
+        ("one long row", "shape",
+         "rows = []\nfor d in range(len(z)):\n    codes = z.repeat(len(values), 1)\n    codes[:, d] = values\n"
+         "    rows.append(decode(codes))\nreturn torch.cat(rows)"),
+        ("the last latent left out", "shape",
+         "rows = []\nfor d in range(len(z) - 1):\n    codes = z.repeat(len(values), 1)\n    codes[:, d] = values\n"
+         "    rows.append(decode(codes))\nreturn torch.stack(rows)"),
+        ("a code without a batch", "stops with",
+         "rows = []\nfor d in range(len(z)):\n    row = []\n    for v in values:\n        code = z.clone()\n"
+         "        code[d] = v\n"
+         "        row.append(decode(code))\n    rows.append(torch.stack(row))\nreturn torch.stack(rows)"),
+        ("values backwards", None,
+         "rows = []\nfor d in range(len(z)):\n    codes = z.repeat(len(values), 1)\n"
+         "    codes[:, d] = values.flip(0)\n"
+         "    rows.append(decode(codes))\nreturn torch.stack(rows)"),
+        ("the codes, not the pictures", "shape",
+         "rows = []\nfor d in range(len(z)):\n    codes = z.repeat(len(values), 1)\n    codes[:, d] = values\n"
+         "    rows.append(codes)\nreturn torch.stack(rows)"),
     ]),
-    "check_disentanglement": ("importance", [
-        ("over columns: that is completeness", "columns",
-         "p = importance / np.maximum(importance.sum(0), 1e-12)\n"
-         "purity = 1 + (p * np.log(p + 1e-12)).sum(0) / np.log(len(importance))\n"
-         "return float((purity * importance.sum(0) / importance.sum()).sum())"),
-        ("natural logarithm", "natural", pure(log="1")),
-        ("base 2", "base 2", pure(log="np.log(2)")),
-        ("base D, latents", "base D", pure(log="np.log(len(importance))")),
-        ("every latent counts the same", "every latent", pure(result="float(purity.mean())")),
-        ("every living latent counts the same", "share", pure(result="float(purity[total > 0].mean())")),
-        ("weights that do not add up", "add up to 1", pure(result="float((purity * total).sum())")),
-        ("a latent without importance", None,
-         "total = importance.sum(1)\np = importance / total[:, None]\n"
-         "purity = 1 + (p * np.log(p + 1e-12)).sum(1) / np.log(importance.shape[1])\n"
-         "return float((purity * total / total.sum()).sum())"),
-        ("zeros in the logarithm", None,
-         "total = importance.sum(1)\np = importance / np.maximum(total, 1e-12)[:, None]\n"
-         "purity = 1 + (p * np.log(p)).sum(1) / np.log(importance.shape[1])\n"
-         "return float((purity * total / total.sum()).sum())"),
-        ("Gini", None, "total = importance.sum(1)\np = importance / np.maximum(total, 1e-12)[:, None]\n"
-         "return float(((p ** 2).sum(1) * total / total.sum()).sum())"),
-        ("the largest minus the second", None,
-         "total = importance.sum(1)\np = np.sort(importance / np.maximum(total, 1e-12)[:, None], axis=1)\n"
-         "return float(((p[:, -1] - p[:, -2]) * total / total.sum()).sum())"),
-        ("more than a half", None, "total = importance.sum(1)\np = importance / np.maximum(total, 1e-12)[:, None]\n"
-         "return float(((p.max(1) > 0.5) * total / total.sum()).sum())"),
-        ("the entropy itself", None, pure(result="float(((1 - purity) * total / total.sum()).sum())")),
-        ("the sign of the entropy", None, pure(result="float(((2 - purity) * total / total.sum()).sum())")),
-        ("one number for each latent", None, pure(result="purity")),
-        ("p over all importance", None, "p = importance / importance.sum()\n"
-         "return float(1 + (p * np.log(p + 1e-12)).sum() / np.log(importance.shape[1]))"),
-        ("something too large in the logarithm", None, pure().replace("1e-12)).sum(1)", "0.01)).sum(1)")),
-        ("weighted by the largest", None, pure(result="float((purity * importance.max(1) / "
-         "importance.max(1).sum()).sum())")),
-        ("rows normalised in place", "in place", "importance /= np.maximum(importance.sum(1), 1e-12)[:, None]\n"
-         "return float(1 + (importance * np.log(importance + 1e-12)).sum() / np.log(importance.shape[1]))"),
+    "check_decode_in_eval": ("model, z", [
+        ("training mode", "changes the model", "return model.decoder(z)"),
+        ("no_grad alone", "changes the model", "with torch.no_grad():\n    return model.decoder(z)"),
+        ("left in eval mode", "left in eval mode", "model.eval()\nwith torch.no_grad():\n"
+         "    return model.decoder(z)"),
+        ("always back to training", "left in training mode",
+         "model.eval()\nwith torch.no_grad():\n    images = model.decoder(z)\nmodel.train()\nreturn images"),
+        ("keeps gradients", "graph", "training = model.training\nmodel.eval()\nimages = model.decoder(z)\n"
+         "model.train(training)\n"
+         "return images"),
+        ("a copy in training mode", None, "import copy\nwith torch.no_grad():\n"
+         "    return copy.deepcopy(model).train().decoder(z)"),
+        ("the decoder left in eval mode", "decoder",
+         "model.decoder.eval()\nwith torch.no_grad():\n    return model.decoder(z)"),
+        ("the decoder put back to the wrong mode", "left in training mode",
+         "model.decoder.eval()\nwith torch.no_grad():\n    images = model.decoder(z)\nmodel.decoder.train()\n"
+         "return images"),
+        ("gradients off for ever", "for good",
+         "training = model.training\nmodel.eval()\ntorch.set_grad_enabled(False)\nimages = model.decoder(z)\n"
+         "model.train(training)\nreturn images"),
+        ("requires_grad_(False)", "no longer requires",
+         "training = model.training\nmodel.eval()\nmodel.requires_grad_(False)\nimages = model.decoder(z)\n"
+         "model.train(training)\nreturn images"),
+        ("only the attribute", "changes the model",
+         "training = model.training\nmodel.training = False\nwith torch.no_grad():\n    images = model.decoder(z)\n"
+         "model.training = training\nreturn images"),
+        ("eval for the encoder", "changes the model",
+         "training = model.training\nmodel.encoder.eval()\nwith torch.no_grad():\n    images = model.decoder(z)\n"
+         "model.encoder.train(training)\nreturn images"),
+        ("one by one in training mode", None,
+         "with torch.no_grad():\n    return torch.cat([model.decoder(c[None]) for c in z])"),
+        ("weights put back, batch statistics used", None,
+         "import copy\nstate = copy.deepcopy(model.state_dict())\nwith torch.no_grad():\n"
+         "    images = model.decoder(z)\n"
+         "model.load_state_dict(state)\nreturn images"),
+        ("logits", None, "training = model.training\nmodel.eval()\nwith torch.no_grad():\n"
+                         "    images = model.decoder.logits(z)\n"
+         "model.train(training)\nreturn images"),
+        ("the whole model eval'ed and the result dropped", "returned nothing",
+         "training = model.training\nmodel.eval()\nwith torch.no_grad():\n    model.decoder(z)\n"
+         "model.train(training)"),
+        ("momentum 0 instead of eval", None,
+         "for m in model.modules():\n    if isinstance(m, nn.BatchNorm2d):\n        m.momentum = 0.0\n"
+         "with torch.no_grad():\n    return model.decoder(z)"),
     ]),
-    "check_rotated": ("model, rotation", [
-        ("the decoder forgotten", "pictures have changed", rotate(back="pass")),
-        ("the decoder turned the same way again", "pictures have changed", rotate(back=
-         "first.weight.copy_(first.weight @ rotation)")),
-        ("the bias forgotten", "bias", rotate(bias="pass")),
-        ("turned backwards", "backwards", rotate("copy.deepcopy(model)", "last.weight.copy_(rotation.T @ "
-         "last.weight)",
-                                                 "last.bias.copy_(rotation.T @ last.bias)",
-                                                 "first.weight.copy_(first.weight @ rotation)")),
-        ("in place", "changes the model", rotate(model="model")),
-        ("a shallow copy", "changes the model", rotate(model="copy.copy(model)")),
-        ("only the decoder", None, rotate(weight="pass", bias="pass")),
-        ("nothing but a copy", "as they were", rotate(weight="pass", bias="pass", back="pass")),
-        ("the model itself, untouched", None, "return model"),
-        ("the log variances turned too", "log variances", rotate(
-            bias="last.bias.copy_(rotation @ last.bias); v = model.encoder.fc_var; v.weight.copy_(rotation @ "
-                 "v.weight); "
-                 "v.bias.copy_(rotation @ v.bias)")),
-        ("the bias of the decoder too", None, rotate(
-            back="first.weight.copy_(first.weight @ rotation.T); first.bias.copy_(first.bias + 0.1)")),
-        ("the bias turned backwards", None, rotate(bias="last.bias.copy_(rotation.T @ last.bias)")),
-        ("without no_grad", "stops with", rotate().replace("with torch.no_grad():", "if True:")),
-        ("codes instead of a model", "return the rotated model", "return rotation @ model.encoder.fc_mu.weight"),
-        ("nothing returned", "returned nothing", rotate().replace("return model", "pass")),
-        ("negated", None, rotate(weight="last.weight.neg_()", bias="last.bias.neg_()", back="first.weight.neg_()")),
-        ("rows permuted", None, rotate(weight="last.weight.copy_(last.weight.flip(0))", bias=
-         "last.bias.copy_(last.bias.flip(0))",
-                                       back="first.weight.copy_(first.weight.flip(1))")),
-        ("turned twice", None, rotate(weight="last.weight.copy_(rotation @ rotation @ last.weight)",
-                                      bias="last.bias.copy_(rotation @ rotation @ last.bias)",
-                                      back="first.weight.copy_(first.weight @ rotation.T @ rotation.T)")),
+    "check_to_pixels": ("images", [
+        ("stretched by minimum and maximum", "stretched",
+         "images = (images - images.min()) / (images.max() - images.min())\nreturn (images * 255).to(torch.uint8)"),
+        ("stretched and rounded", "stretched",
+         "images = (images - images.min()) / (images.max() - images.min())\n"
+         "return (images * 255).round().to(torch.uint8)"),
+        ("stretched picture by picture", None,
+         "low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)\n"
+         "return ((images - low) / (high - low) * 255).round().to(torch.uint8)"),
+        ("divided by the maximum", None, "return (images.clamp(min=0) / images.max() * 255).round().to(torch.uint8)"),
+        ("no clamp", "wrap round", "return (images * 255).round().to(torch.int64).to(torch.uint8)"),
+        ("clamped above only", None, "return (images.clamp(max=1) * 255).round().to(torch.int64).to(torch.uint8)"),
+        ("clamped below only", None, "return (images.clamp(min=0) * 255).round().to(torch.int64).to(torch.uint8)"),
+        ("cut off instead of rounded", "nearest whole number", "return (images.clamp(0, 1) * 255).to(torch.uint8)"),
+        ("neither", "fractions are cut off", "return (images * 255).to(torch.int64).to(torch.uint8)"),
+        ("times 256", "256", "return (images * 256).clamp(0, 255).to(torch.uint8)"),
+        ("left as floats", "uint8", "return (images.clamp(0, 1) * 255).round()"),
+        ("int64", "uint8", "return (images.clamp(0, 1) * 255).round().long()"),
+        ("rounded too early", None, "return (images.clamp(0, 1).round() * 255).to(torch.uint8)"),
+        ("not multiplied", None, "return images.clamp(0, 1).round().to(torch.uint8)"),
+        ("a sigmoid", None, "return (torch.sigmoid(images) * 255).round().to(torch.uint8)"),
+        ("from [-1, 1]", None, "return ((images + 1) / 2 * 255).clamp(0, 255).round().to(torch.uint8)"),
+        ("flattened", "shape", "return (images.clamp(0, 1) * 255).round().to(torch.uint8).flatten()"),
+        ("clamped in place", "in place", "return images.clamp_(0, 1).mul(255).round().to(torch.uint8)"),
+    ]),
+    "check_slerp": ("z0, z1, t", [
+        ("straight line", "straight line", "return torch.lerp(z0, z1, t[:, None])"),
+        ("lengths forgotten", None,
+         "a, b, t = z0 / z0.norm(), z1 / z1.norm(), t[:, None]\nomega = torch.arccos((a @ b).clamp(-1, 1))\n"
+         "if omega < 1e-4:\n    return torch.lerp(z0, z1, t)\nreturn " + ARC.format(a="a", b="b")),
+        ("line pushed onto the sphere", "uneven steps",
+         "line = torch.lerp(z0, z1, t[:, None])\nreturn line / line.norm(dim=1, keepdim=True) * z0.norm()"),
+        ("equal ends divide by zero", "NaN", OMEGA + "t = t[:, None]\nreturn " + ARC.format(a="z0", b="z1")),
+        ("no clamp", "NaN", OMEGA.replace(".clamp(-1, 1)", "") + "t = t[:, None]\n" + EQUAL +
+         "return " + ARC.format(a="z0", b="z1")),
+        ("norms forgotten", None, "omega = torch.arccos((z0 @ z1).clamp(-1, 1))\nt = t[:, None]\n"
+         "if torch.equal(z0, z1):\n    return z0 + 0 * t\nreturn " + ARC.format(a="z0", b="z1")),
+        ("a quarter circle", "quarter",
+         "t = t[:, None]\nif torch.equal(z0, z1):\n    return z0 + 0 * t\n"
+         "return torch.cos(t * math.pi / 2) * z0 + torch.sin(t * math.pi / 2) * z1"),
+        ("ends exchanged", "begins at z1", OMEGA + "t = 1 - t[:, None]\n" + EQUAL +
+         "return " + ARC.format(a="z0", b="z1")),
+        ("a tiny number in the denominator", None,
+         OMEGA + "t = t[:, None]\n"
+                 "return (torch.sin((1 - t) * omega) * z0 + torch.sin(t * omega) * z1) / (torch.sin(omega) + 1e-8)"),
+        ("the cosine instead of the angle", None,
+         OMEGA.replace("torch.arccos(", "(") + "t = t[:, None]\nif torch.equal(z0, z1):\n    return z0 + 0 * t\n"
+         "return " + ARC.format(a="z0", b="z1")),
+        ("not divided by sin", None, OMEGA + "t = t[:, None]\n" + EQUAL +
+         "return torch.sin((1 - t) * omega) * z0 + torch.sin(t * omega) * z1"),
+        ("transposed", "shape", OMEGA + "t = t[:, None]\n" + EQUAL + "return (" + ARC.format(a="z0", b="z1") + ").T"),
+        ("divided by one norm only", None, OMEGA.replace("(z0.norm() * z1.norm())", "z0.norm()") + "t = t[:, None]\n"
+         "if torch.equal(z0, z1):\n    return z0 + 0 * t\nreturn " + ARC.format(a="z0", b="z1")),
+        ("one point only", None, OMEGA + "t = t[len(t) // 2]\nif omega < 1e-4:\n    return z0\n"
+         "return " + ARC.format(a="z0", b="z1")),
+        ("in degrees", None, OMEGA.replace("omega = ", "omega = 180 / math.pi * ") + "t = t[:, None]\n" + EQUAL +
+         "return " + ARC.format(a="z0", b="z1")),
+        ("equal ends give the origin", None, OMEGA + "t = t[:, None]\nif omega < 1e-4:\n    return 0 * z0 + 0 * t\n"
+         "return " + ARC.format(a="z0", b="z1")),
+        ("gaussian weights", None, "t = t[:, None]\nreturn ((1 - t) * z0 + t * z1) / ((1 - t) ** 2 + t ** 2).sqrt()"),
     ]),
 }

@@ -9,7 +9,7 @@ from ..checking import Answer, Case, Mistake, attempt, compare, numbers
 
 @attempt
 def check_split(answer: Answer) -> str:
-    for n, fraction, seed in ((1000, 0.2, 0), (40, 0.25, 5), (300, 0.5, 7)):
+    for n, fraction, seed in ((1000, 0.2, 0), (43, 0.25, 5), (300, 0.7, 7)):
         held_out = round(n * fraction)
         train, validation = _split(answer, n, fraction, seed)
         if (len(train), len(validation)) != (n - held_out, held_out):
@@ -49,8 +49,8 @@ def _split(answer: Answer, *args: float) -> tuple[list, list]:
 @attempt
 def check_position(answer: Answer) -> str:
     lattices = [(2, 3), (4, 5, 7), (3, 6, 40, 32, 32), (600, 500, 400)]      # the last is past float32's whole numbers
-    cases = [Case(f"{factors.tolist()} of sizes {sizes}", (factors, sizes)) for sizes in lattices
-             for factors in (_factors(sizes, 1), _factors(sizes, 40))]
+    cases = [Case(f"factors {factors[:1].tolist()}{' and 39 others' if len(factors) > 1 else ''}, sizes {sizes}",
+                  (factors, sizes)) for sizes in lattices for factors in (_factors(sizes, 1), _factors(sizes, 40))]
     compare(answer, cases, index_of, {
         "the first factor moves fastest in your row; the last one is to":
             lambda factors, sizes: index_of(factors.flip(1), sizes[::-1]),

@@ -54,7 +54,9 @@ def check_sample(answer: Answer) -> str:
 def _check_spread(distance: torch.Tensor, logvar: torch.Tensor) -> None:
     """``distance`` = z - mu (N, D) has mean 0 and the variance exp(logvar); well-known other variances are named."""
     mean, var, want = distance.mean(0), distance.var(0), logvar.exp()
-    if (mean.abs() > 0.05 * want.sqrt() + 0.01).any() and (var > 0).all():
+    if (var < 1e-6).any():
+        raise Mistake("all images get the same draw; each needs noise of its own")
+    if (mean.abs() > 0.05 * want.sqrt() + 0.01).any():
         raise Mistake(f"the means of your draws differ from mu by {[round(m, 2) for m in mean.tolist()]}")
     for message, wrong in (("you multiply the noise by logvar; sigma is another function of it", logvar.square()),
                            ("exp(logvar) is the variance, and you use it as the standard deviation", want.square()),
@@ -76,7 +78,6 @@ def _check_noise(epsilon: torch.Tensor) -> None:
                       f"its fourth moment is {float(fourth.mean()):.1f} instead of 3")
     if any(column.unique().numel() < 0.9 * len(column) for column in epsilon.T):
         raise Mistake("many images get the same noise; each needs its own")
-
 
 
 def _check_path(answer: Answer, mu: torch.Tensor, logvar: torch.Tensor) -> None:
@@ -141,9 +142,9 @@ def check_loss(answer: Answer) -> str:
         "beta weights both terms; it is the weight of the KL alone":
             lambda logits, x, mu, logvar, beta: beta * _loss(logits, x, mu, logvar, 1.0)})
     none = torch.zeros(1, 2)
-    sure = torch.tensor([50.0, -50.0, 50.0]).reshape(1, 1, 1, 3)
-    compare(answer, [Case("a black, a white and a white pixel with logits 50, -50 and 50 and no KL (calculate from "
-                          "logits: the sigmoid of 50 is rounded to 1)",
+    sure = torch.tensor([50.0, -50.0, 200.0]).reshape(1, 1, 1, 3)
+    compare(answer, [Case("a black, a white and a white pixel with logits 50, -50 and 200 and no KL (calculate from "
+                          "logits: the sigmoid of 50 is rounded to 1, and exp(200) to infinity)",
                           (sure, torch.tensor([0.0, 1.0, 1.0]).reshape(1, 1, 1, 3), none, none, 1.0))], _loss)
     compare_gradients(answer, cases[1], _loss, ("logits", "mu", "logvar"))
     return "nats per image, both terms"

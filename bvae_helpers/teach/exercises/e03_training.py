@@ -1,4 +1,4 @@
-"""Checks of notebook 03: saving the best, a warm-up that waits, and two bug hunts."""
+"""Checks of notebook 03: saving the best, halving the learning rate, and a bug hunt in an epoch of training."""
 
 import math
 from collections.abc import Callable
@@ -8,14 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..checking import Answer, Case, Mistake, ModelState, attempt, close, compare, numbers, one_number, side_by_side
+from ..checking import Answer, Case, Mistake, attempt, close, compare, numbers, one_number, side_by_side
 
 
 @attempt
 def check_saves_best(answer: Answer) -> str:
     nan, generator = math.nan, np.random.default_rng(0)
     losses = [[5.0, 4.0, 4.5, 4.2, 3.0], [2.0, 2.0, 1.0], [nan, 3.0, nan, 2.0], [], [nan, nan],
-              [-1.0, -3.0, -2.0, -4.5], [4e12, 5e12, 3e12], generator.normal(size=30).tolist(), [7.0]]
+              [-1.0, -3.0, -2.0, -4.5], [4e12, 5e12, 3e12],
+              [2.0, 0.0, 1.0, -1.0], [0.5, 0.4999, 0.49985], generator.normal(size=30).tolist(), [7.0]]
     cases = [Case(f"losses {values if len(values) < 9 else 'of 30 epochs'}", (values,)) for values in losses]
     compare(answer, cases, _improvements, {
         "you compare with the epoch before; better than all before is wanted":
@@ -52,90 +53,40 @@ def _blocked(values: list[float]) -> list[int]:
 
 
 @attempt
-def check_warmup(answer: Answer) -> str:
-    schedules = [(10, 20, 4.0), (7, 3, 0.5), (0, 8, 2.0), (10, 0, 4.0), (0, 0, 3.0)]
-    cases = [Case(f"step = {step}, hold = {hold}, ramp = {ramp}, beta = {beta}", (step, hold, ramp, beta))
-             for hold, ramp, beta in schedules
-             for step in sorted({0, max(0, hold - 1), hold, hold + 1, hold + ramp // 2, hold + ramp, 999})]
-    compare(answer, cases, _warmup, {
-        "there is no waiting: beta is to be 0 for the first `hold` steps": lambda s, h, r, b: _warmup(s, 0, r, b),
-        "the ramp is counted from step 0; it begins at `hold`":
-            lambda s, h, r, b: 0.0 if s < h else b * min(1.0, s / max(1, h + r)),
-        "the ramp ends at step `ramp`; it takes `ramp` steps from `hold` on":
-            lambda s, h, r, b: 0.0 if s < h else b if s >= r else b * (s - h) / r,
-        "beta rises for ever; after the ramp it is to stay":
-            lambda s, h, r, b: 0.0 if s < h else b * (s - h) / max(r, 1),
-        "you are one step early: at `hold` the ramp begins, at 0":
-            lambda s, h, r, b: 0.0 if s < h else b * min(1.0, (s - h + 1) / max(1, r)),
-    }, rtol=1e-5, atol=1e-7)
-    return "it waits, rises, and stays"
+def check_plateau(answer: Answer) -> str:
+    losses = [[9.0, 7, 6, 6, 6, 6, 5, 5, 5, 5, 5], [5.0, 6, 4, 5, 6, 3, 4, 5, 6, 7, 8], [1.0], [4.0, 3, 2, 1],
+              [-1.0, -2, -2, -1.5, -3, -2, -2.5, -2.5, -2], [2.0] * 12]
+    cases = [Case(f"losses {values}, lr = {lr}, patience = {patience}", (values, lr, patience))
+             for values, (lr, patience) in zip(losses * 2, [(1e-3, 2), (0.5, 1), (0.1, 3), (0.2, 0), (1.0, 1), (3e-4, 0),
+                                                            (1e-3, 0), (0.5, 2), (0.1, 0), (0.2, 1), (1.0, 0), (3e-4, 4)])]
+    compare(answer, cases, _rates, {
+        "the rate falls one epoch too soon: after `patience` bad epochs it waits for one more":
+            lambda v, lr, n: _rates(v, lr, n - 1) if n else _rates(v, lr, 0),
+        "you list the rate after each epoch; the one that the epoch was trained with is wanted":
+            lambda v, lr, n: _rates([*v, math.inf], lr, n)[1:],
+        "after a halving the count of bad epochs begins again at 0": lambda v, lr, n: _rates(v, lr, n, reset=False),
+        "bad epochs are counted in a row: an epoch that improves sets the count to 0":
+            lambda v, lr, n: _rates(v, lr, n, in_a_row=False),
+        "you compare with the epoch before; an epoch improves if it is better than all before":
+            lambda v, lr, n: _rates(v, lr, n, best_of_all=False),
+        "as good as the best is not better": lambda v, lr, n: _rates(v, lr, n, tie=True),
+        "the rate is halved only once": lambda v, lr, n: [max(rate, lr / 2) for rate in _rates(v, lr, n)],
+    }, rtol=1e-6, atol=1e-12)
+    return "patient, and then half as fast"
 
 
-def _warmup(step: int, hold: int, ramp: int, beta: float) -> float:
-    if step < hold:
-        return 0.0
-    return beta if step >= hold + ramp else beta * (step - hold) / ramp
-
-
-class _Fragile(nn.Module):
-    """A small network that works differently in training and in eval mode, and notes whether gradients are "
-    "recorded."""
-
-    def __init__(self, seed: int):
-        super().__init__()
-        self.encoder = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.Dropout(0.5))
-        self.decoder = nn.Sequential(nn.Conv2d(2, 1, 3, padding=1), nn.BatchNorm2d(1), nn.Sigmoid())
-        self.recorded = False
-        generator = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            for name, value in self.state_dict().items():
-                if value.is_floating_point():
-                    value.copy_(torch.rand(value.shape, generator=generator) + (0.3 if "running" in name else -0.5))
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        self.recorded |= torch.is_grad_enabled()
-        h = self.encoder(x)
-        return self.decoder(h), h.mean((2, 3)), h.mean((2, 3)) - 1
-
-
-@attempt
-def check_validate(answer: Answer) -> str:
-    for n, batch_size, training, seed in ((10, 4, True, 1), (7, 3, False, 2), (6, 8, True, 3)):
-        images = torch.rand(n, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
-        images[n - n % batch_size:] *= 3            # the images of an incomplete batch are harder
-        model = _Fragile(seed).train(training)
-        state = ModelState(model)
-        got = answer(model, images, batch_size)
-        state.check()
-        if isinstance(got, torch.Tensor):
-            raise Mistake(f"{one_number(got)}")
-        _check_error(numbers(got), seed, images, batch_size)
-        if model.recorded:
-            raise Mistake("the number is right, but gradients are recorded while you only measure, which costs "
-                          "memory: use `torch.no_grad()`")
-    return "eval mode, no graph, every image counts the same"
-
-
-def _check_error(got: torch.Tensor, seed: int, images: torch.Tensor, batch_size: int) -> None:
-    reference = _Fragile(seed).eval()
-    with torch.no_grad():
-        difference = reference(images)[0] - images
-        errors = difference.square().sum((1, 2, 3)).double()                  # (N,)
-    if close(got, errors.mean(), rtol=1e-4):
-        return
-    full = len(images) // batch_size * batch_size
-    for message, wrong in {
-            "you take the mean of the batches' means: an image in a small batch then counts more":
-                torch.stack([e.mean() for e in errors.split(batch_size)]).mean(),
-            "you average over pixels; the squared error of an image is a sum over its pixels":
-                errors.mean() / images[0].numel(),
-            "you sum over the images; the error per image is wanted": errors.sum(),
-            "you leave out the last, incomplete batch": errors[:full].mean(),
-            "that is the absolute error; the squared one is wanted": difference.abs().sum((1, 2, 3)).double().mean(),
-    }.items():
-        if close(got, wrong, rtol=1e-4):
-            raise Mistake(message)
-    raise Mistake(side_by_side(got, errors.mean(), f"{len(images)} images in batches of {batch_size}"))
+def _rates(values: list[float], lr: float, patience: int, reset: bool = True, in_a_row: bool = True,
+           best_of_all: bool = True, tie: bool = False) -> list[float]:
+    """The learning rate of each epoch; the flags make well-known mistakes."""
+    rates, best, bad = [], math.inf, 0
+    for value in values:
+        rates.append(lr)
+        improved = value <= best if tie else value < best
+        bad = (0 if in_a_row else bad) if improved else bad + 1
+        best = value if improved or not best_of_all else best
+        if bad > patience:
+            lr, bad = lr / 2, 0 if reset else bad
+    return rates
 
 
 @attempt
@@ -187,7 +138,8 @@ def _check_weights(model: nn.Module, batches: list[torch.Tensor], make: Callable
     if close(mine, _trained(batches, make), rtol=1e-4):
         return
     for message, wrong in {
-            "your function leaves the weights as they were": _flat(_linear()),
+            "your function leaves the weights as they were: is there a `step()` after `backward()`, with its gradient?":
+                _flat(_linear()),
             "each gradient is added to those of the batches before: `backward()` does not clear them":
                 _trained(batches, make, clear=False),
             "only the last batch has a step": _trained(batches[-1:], make)}.items():

@@ -1,4 +1,4 @@
-"""Checks of notebook 04: ranking latents, traversing, decoding and showing them, walking between codes."""
+"""Checks of notebook 05: ranking latents, traversing, decoding and showing them, walking between codes."""
 
 import math
 

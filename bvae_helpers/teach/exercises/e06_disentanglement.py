@@ -1,4 +1,4 @@
-"""Checks of notebook 05: the mutual information gap, a majority vote, DCI's disentanglement, a model rotated."""
+"""Checks of notebook 06: the mutual information gap, a majority vote, DCI's disentanglement, a model rotated."""
 
 import copy
 
@@ -68,8 +68,10 @@ def check_vote(answer: Answer) -> str:
                              ((0.15, 1.0), (0.5, 0.9)),
                              ((0.2, 0.01, 3.0), (0.9, 0.5, 0.1)),
                              ((0.06, 5.0, 0.6), (0.3, 0.8, 0.7)),
-                             ((1.0, 0.045, 1.2, 0.8), (0.5, 0.9, 0.95, 0.9))):
+                             ((1.0, 0.045, 1.2, 0.8), (0.5, 0.9, 0.95, 0.9)),
+                             ((1.0, 1.2), (0.9, 0.7)), ((0.3, 2.0), (0.4, 0.8)), ((0.4, 10.0), (0.5, 0.9))):
         noise = np.random.default_rng(len(cases)).normal(size=(64, len(left)))
+        noise[0, np.argmin(left)] += 8.0            # one code far out: the range is not the variance
         noise = (noise - noise.mean(0)) / noise.std(0, ddof=1)
         codes = 3.0 + noise * np.array(left) * np.array(deviations)
         cases.append(Case(f"standard deviations {deviations} over all images, of which {left} are left",

@@ -1,4 +1,4 @@
-"""Checks of notebook 07: total correlation, permuted latents, capacity, the covariance of the aggregate posterior."""
+"""Checks of notebook 08: total correlation, permuted latents, capacity, the covariance of the aggregate posterior."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Checks of notebook 06: the direction of an attribute, and cutting a picture square."""
+"""Checks of notebook 07: the direction of an attribute, and cutting a picture square."""
 
 import torch
 import torch.nn.functional as F
