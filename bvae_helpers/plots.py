@@ -253,7 +253,7 @@ def diagram(model: nn.Module, image) -> Figure:
 
 def _framed(ax, image: Tensor, title: str) -> None:
     """One image (1, C, S, S) in its axes."""
-    ax.imshow(to_rgb(to_batch(image))[0].clamp(0, 1).permute(1, 2, 0))
+    ax.imshow(to_rgb(to_batch(image))[0].clamp(0, 1).permute(1, 2, 0).numpy())
     ax.set(title=title, xticks=[], yticks=[])
     ax.grid(False)
 
@@ -293,9 +293,9 @@ def latent_maps(models: dict[str, nn.Module], images, values: Sequence[float], s
 def _map_of_codes(ax, mu: Tensor, logvar: Tensor, values: Sequence[float]) -> None:
     """Dots at mu (N, 2), coloured by ``values``, each in an ellipse that reaches one sigma each way."""
     width, height = (2 * (0.5 * logvar).exp()).numpy().T
-    dots = ax.scatter(*mu.numpy().T, c=values, cmap="viridis", s=8, zorder=2)
+    dots = ax.scatter(*mu.numpy().T, c=np.asarray(values), cmap="viridis", s=8, zorder=2)
     ax.add_collection(EllipseCollection(width, height, np.zeros(len(mu)), units="xy", offsets=mu.numpy(), facecolors="none",
-                                        edgecolors=dots.to_rgba(values), offset_transform=ax.transData))
+                                        edgecolors=dots.to_rgba(np.asarray(values)), offset_transform=ax.transData))
 
 
 # Charts of numbers
