@@ -3,8 +3,9 @@
     python benchmarks/page.py [--events 120]
 
 Each page is opened from the disk, without network. ``live``: from the navigation to the moment when the picture and
-the filmstrip are drawn and a slider can be moved. Then the mouse drags the first slider (on the front page
-the finger), 60 events a second; ``follows`` is the time from an event to the end of the frame that shows its picture. ``decode`` is one picture, without a frame.
+the filmstrip are drawn and a slider can be moved. Then the mouse drags the first slider (on the front page the finger),
+60 events a second; ``follows`` is the time from an event to the end of the frame that shows its picture. ``decode`` is
+one picture, without a frame.
 """
 
 import argparse
