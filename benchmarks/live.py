@@ -2,8 +2,9 @@
 
     python benchmarks/live.py [--rounds 5]
 
-Each training takes some ten seconds. Both are timed in seconds of this process's CPU, which other programs on the machine change less than seconds of the
-clock. The figure is drawn and encoded as in a notebook; only the front end, which shows it, is missing.
+Each training takes some ten seconds. Both are timed in seconds of this process's CPU, which other programs on the
+machine change less than seconds of the clock. The figure is drawn and encoded as in a notebook; only the front end,
+which shows it, is missing.
 """
 
 import argparse
