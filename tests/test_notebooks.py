@@ -5,6 +5,7 @@
 """
 
 import ast
+import base64
 import importlib.util
 import json
 import os
@@ -137,6 +138,15 @@ def test_pictures_have_words_for_the_blind(notebook):
         if "image/png" in output.get("data", {}):
             alt = output["metadata"].get("image/png", {}).get("alt", "")
             assert len(alt) >= 20, f"code cell {i + 1}: a figure without alt text; use plots.show(figure, alt=…)"
+
+
+def test_figures_are_sharp(notebook):
+    """160 dots per inch, shown at 100, as ``plots.show`` makes them."""
+    for i, output in notebook.outputs:
+        if "image/png" in output.get("data", {}):
+            pixels = int.from_bytes(base64.b64decode("".join(output["data"]["image/png"]))[16:20], "big")
+            shown = output["metadata"]["image/png"].get("width")
+            assert shown == round(pixels * 100 / 160), f"code cell {i + 1}: run: make notebooks"
 
 
 def test_names_no_folder_of_a_machine(notebook):
