@@ -312,11 +312,12 @@ def load_model(name: str, device: str | None):
     from .model import default_device
 
     device = device or default_device()
-    if name in checkpoints.pretrained_names():
+    pretrained = checkpoints.pretrained_names() + checkpoints.pretrained_names(sweep=True)
+    if name in pretrained:
         return checkpoints.load_pretrained(name, device)
     if not pathlib.Path(name).is_file():
         raise FileNotFoundError(f"no checkpoint at {name!r}, and no pretrained model of that name; "
-                                f"pretrained are: {', '.join(checkpoints.pretrained_names())}")
+                                f"pretrained are: {', '.join(pretrained)}")
     return checkpoints.load_model(name, device)
 
 
@@ -391,7 +392,7 @@ def run_evaluate(args):
     order = sorted(range(model.latent_dim), key=lambda d: -per_latent[d])
     say("  " + "  ".join(f"z{d} {per_latent[d]:.2f}" for d in order))
     if factors is not None:
-        say(f"MIG {metrics.mig(mu, factors):.3f}")
+        say(f"MIG {metrics.mig(mu, factors[:, metrics.varying(factors)]):.3f}")
     if args.scores:
         say("all scores, over three seeds:")
         train = 2 * args.images // 3

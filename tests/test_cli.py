@@ -280,6 +280,14 @@ def test_runs_as_a_module():
     assert run.returncode == 2 and run.stderr.count("\n") == 1 and "Traceback" not in run.stderr
 
 
+@pytest.mark.parametrize("given, spins", [({}, "6000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")])
+def test_threads_spin_briefly_unless_the_user_says_how_they_wait(given, spins):
+    environment = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    code = "import bvae_helpers, os, sys; print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**environment, **given}, check=True)
+    assert run.stdout.split() == [spins, "False"]
+
+
 def test_a_terminal_that_only_knows_ascii(folder):
     """Progress, results, and a file name it cannot show."""
     made = python_m(*TINY, "--save-dir", "g\u00e4nge", "--log-dir", "none", PYTHONIOENCODING="ascii")

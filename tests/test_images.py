@@ -555,7 +555,7 @@ def test_pictures_in_other_formats_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("given, said", [("folder/a.png", "is one picture: .*the folder it is in"),
-                                         ("folder/notes.txt", "is a file: .*a folder of pictures, or a zip"),
+                                         ("folder/notes.txt", "is a file: .*a folder of pictures or a zip"),
                                          ("folder/*.png", "patterns are not expanded"), ("nowhere", "no folder at")])
 def test_paths_that_are_no_folder(tmp_path, given, said):
     paint(tmp_path / "folder" / "a.png")

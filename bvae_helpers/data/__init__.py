@@ -4,6 +4,7 @@ from .batches import (
     LARGEST_LATTICE,
     Images,
     as_images,
+    draw,
     image_of,
     load_data,
     mirror_half,

@@ -26,13 +26,14 @@ from .editions import ColourSprites, NoisySprites, PictureSprites
 from .faces import CartoonFaces
 from .factors import FactorData, factors_of
 from .files import say
-from .folder import ImageFolder
+from .folder import ImageFolder, has_pictures
 from .sprites import Sprites
 from .zips import unpack
 
-__all__ = ["DRAWN", "LARGEST_LATTICE", "Images", "as_images", "image_of", "load_data", "mirror_half", "render", "split",
+__all__ = ["DRAWN", "LARGEST_LATTICE", "Images", "as_images", "draw", "image_of", "load_data", "mirror_half", "render", "split",
            "to_batch", "to_rgb", "to_uint8"]
 
+NORB_ENDINGS = tuple(f"-{kind}.mat{packed}" for kind in ("dat", "cat", "info") for packed in ("", ".gz"))
 LARGEST_LATTICE = 1_000_000        # refuse to render more than this at once: 4 GB in grey, 12 GB in colour
 DRAWN = {"sprites": Sprites, "sprites-colour": ColourSprites, "sprites-noise": NoisySprites, "sprites-picture": PictureSprites}
 
@@ -74,10 +75,10 @@ def _holds(path, member):
 
 def _reader_of_folder(path):
     """The reader of a folder of .mat files, by their names; None for a folder of pictures."""
-    matrices = [name for _, _, names in os.walk(path) for name in names if name.endswith(".mat")]
-    if any(name.endswith("-dat.mat") for name in matrices):
+    matrices = [name for _, _, names in os.walk(path) for name in names if name.endswith((".mat", ".mat.gz"))]
+    if any(name.endswith(NORB_ENDINGS) for name in matrices):
         return SmallNORB
-    return Cars3D if len(matrices) > 100 else None
+    return Cars3D if matrices and not has_pictures(path) else None
 
 
 class Images:
@@ -148,7 +149,13 @@ def render(data: FactorData, n: int | None = None, seed: int = 0) -> tuple[Tenso
     if n is None or n >= len(data):
         factors = factors_of(torch.arange(len(data)), data.factor_sizes)
     else:
-        factors = data.sample_factors(n, torch.Generator().manual_seed(seed))
+        return draw(data, n, seed)
+    return data.images(factors), factors
+
+
+def draw(data: FactorData, n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """``n`` independent draws from data with known factors -> images, factors (N, K). An image may be drawn twice."""
+    factors = data.sample_factors(n, torch.Generator().manual_seed(seed))
     return data.images(factors), factors
 
 

@@ -4,10 +4,11 @@ All are ``FactorData``: what takes ``Sprites()`` takes each of them. The layouts
 disentanglement_lib document (Locatello et al. 2019). Files are checked when they are opened; pickles in them are never read.
 """
 
+import math
 import os
 import pathlib
 import zipfile
-import zlib
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -15,10 +16,13 @@ from PIL import Image
 from torch import Tensor
 
 from .factors import FactorData, check_factors, index_of
-from .files import first_line, say
+from .files import first_line, printable, say
 from .sprites import FACTOR_NAMES, FACTOR_SIZES
 
 __all__ = ["Cars3D", "DSprites", "FactorFile", "MPI3D", "Shapes3D", "SmallNORB"]
+
+MOST_BYTES = 13 * 10 ** 9        # of the images in an .npz: those of MPI3D
+H5_ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, MemoryError, OverflowError)     # h5py's, of damaged files
 
 
 class FactorFile(FactorData):
@@ -49,13 +53,40 @@ class FactorFile(FactorData):
         return ValueError(f"{str(self.path)!r} is not {self.title}, or not all of it: {reason}. Get it from {self.where}")
 
 
-def archive(path: pathlib.Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Those of the arrays ``names`` that an .npz holds. Raises ValueError for a broken one; pickles are not read."""
+def archive(path: pathlib.Path, names: tuple[str, ...], check: Callable[[tuple[int, ...], np.dtype], None]
+            ) -> dict[str, np.ndarray]:
+    """Those of the arrays ``names`` that an .npz holds. Raises ValueError for a broken one; pickles are not read.
+
+    ``check`` gets the shape and type of the first of ``names``, which must be there, before its numbers are read.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
+            if names[0] not in file:
+                raise ValueError(f"it holds {', '.join(map(printable, file.files[:5])) or 'nothing'}, no {names[0]!r}")
+            check(*_header(file.zip, f"{names[0]}.npy"))
             return {name: file[name] for name in names if name in file}
-    except (EOFError, ValueError, OSError, MemoryError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except Exception as error:             # NumPy raises errors of many kinds for broken files
         raise ValueError(first_line(error)) from error
+
+
+def _header(file: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype]:
+    """The shape and the type of an array in an .npz, without its numbers."""
+    with file.open(name) as member:
+        version = np.lib.format.read_magic(member)
+        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = reader(member)
+    return shape, dtype
+
+
+def check_black_and_white(shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Raise ValueError unless an array can be the images of dSprites: (N, 64, 64), one of the axes of one channel allowed."""
+    if shape[1:] not in ((64, 64), (1, 64, 64), (64, 64, 1)) or shape[0] < 1:
+        raise ValueError(f"images must have shape (N, 64, 64), got {shape}")
+    if dtype.kind not in "buif":
+        raise ValueError(f"images must be numbers, got {dtype}")
+    size = math.prod(shape) * dtype.itemsize
+    if size > MOST_BYTES:
+        raise ValueError(f"its images take {size / 1e9:.0f} GB: save them as uint8")
 
 
 def to_bytes(pixels: np.ndarray) -> np.ndarray:
@@ -63,12 +94,8 @@ def to_bytes(pixels: np.ndarray) -> np.ndarray:
 
     Raises ValueError for other shapes or other values.
     """
-    if pixels.ndim == 4 and 1 in (pixels.shape[1], pixels.shape[3]):
-        pixels = pixels.squeeze(1 if pixels.shape[1] == 1 else 3)
-    if pixels.ndim != 3 or pixels.shape[1:] != (64, 64) or len(pixels) == 0:
-        raise ValueError(f"images must have shape (N, 64, 64), got {pixels.shape}")
-    if pixels.dtype.kind not in "buif":
-        raise ValueError(f"images must be numbers, got {pixels.dtype}")
+    check_black_and_white(pixels.shape, pixels.dtype)
+    pixels = pixels.reshape(-1, 64, 64)
     white = pixels.max()
     parts = np.array_split(pixels, 1 + len(pixels) // 4096)
     if white not in (1, 255) or not all(np.isin(part, (0, white)).all() for part in parts):
@@ -82,9 +109,9 @@ class DSprites(FactorFile):
     """dSprites (Matthey et al. 2017), an .npz file: 737,280 black-and-white images of five factors.
 
     Any edition: pixels of 0 and 1 or of 0 and 255, saved again, in another order, or a part of the lattice. ``imgs`` are
-    the images; ``latents_classes`` their classes, (N, 5), or (N, 6) with the colour, which is always white. Without
-    classes the file must hold all images in the original order. In a part of the lattice the classes count the values
-    that are there; every combination of them must be there once.
+    the images; ``latents_classes`` their classes, (N, 5), or (N, 6) with the colour, which is always white; without them
+    ``latents_values``, the same in degrees and pixels. Without either the file must hold all images in the original order.
+    In a part of the lattice the classes count the values that are there; every combination of them must be there once.
 
     Raises ValueError for a file that is none of these.
     """
@@ -96,13 +123,12 @@ class DSprites(FactorFile):
     def __init__(self, path: str | os.PathLike):
         super().__init__(path)
         try:
-            found = archive(self.path, ("imgs", "latents_classes"))
-            if "imgs" not in found:
-                raise ValueError("it holds no 'imgs'")
+            found = archive(self.path, ("imgs", "latents_classes", "latents_values"), check_black_and_white)
             self.pixels = to_bytes(found["imgs"])
             self.rows = None
-            if "latents_classes" in found:
-                self.factor_sizes, self.rows = lattice_of(found["latents_classes"], len(self.pixels))
+            classes = found.get("latents_classes", found.get("latents_values"))
+            if classes is not None:
+                self.factor_sizes, self.rows = lattice_of(without_colour(classes), len(self.pixels), self.factor_sizes)
             elif len(self.pixels) != len(self):
                 raise ValueError(f"without 'latents_classes' it must hold all {len(self):,} images, got {len(self.pixels):,}")
         except ValueError as error:
@@ -115,18 +141,28 @@ class DSprites(FactorFile):
         return torch.from_numpy(self.pixels[index if self.rows is None else self.rows[index]])[:, None]
 
 
-def lattice_of(classes: np.ndarray, n: int) -> tuple[tuple[int, ...], np.ndarray | None]:
-    """The classes of n images, (n, 5) or (n, 6) -> how many values each factor takes, and the row of each lattice position.
-
-    The rows are None if they are in the order of the lattice. Raises ValueError if a combination is missing or there twice.
-    """
-    if classes.ndim != 2 or classes.shape[1] not in (5, 6) or len(classes) != n or classes.dtype.kind not in "ui":
-        raise ValueError(f"'latents_classes' must be whole numbers of shape ({n}, 5) or ({n}, 6), got {classes.dtype} "
-                         f"{classes.shape}")
-    if classes.shape[1] == 6 and (classes[:, 0] != classes[0, 0]).any():
+def without_colour(classes: np.ndarray) -> np.ndarray:
+    """The classes of dSprites' five factors, (N, 5), from these or from six that begin with the colour, always white."""
+    if classes.ndim != 2 or classes.shape[1] != 6:
+        return classes
+    if (classes[:, 0] != classes[:1, 0]).any():
         raise ValueError("the first of the six 'latents_classes', the colour, must be the same for all images")
-    columns = [np.unique(column, return_inverse=True) for column in classes[:, -5:].T]
+    return classes[:, 1:]
+
+
+def lattice_of(classes: np.ndarray, n: int, most: tuple[int, ...]) -> tuple[tuple[int, ...], np.ndarray | None]:
+    """The classes of n images, (n, K) -> how many values each factor takes, and the row of each lattice position.
+
+    ``most``: how many values each factor takes in the whole data set. The rows are None if they are in the order of the
+    lattice. Raises ValueError if a combination is missing or there twice, or a factor takes more values.
+    """
+    if classes.shape != (n, len(most)) or classes.dtype.kind not in "uif" or not np.isfinite(classes).all():
+        raise ValueError(f"the classes of its images must be finite numbers of shape ({n}, {len(most)}), got {classes.dtype} "
+                         f"{classes.shape}")
+    columns = [np.unique(column, return_inverse=True) for column in classes.T]
     sizes = tuple(len(values) for values, _ in columns)
+    if any(size > limit for size, limit in zip(sizes, most)):
+        raise ValueError(f"its factors take {sizes} values, more than {most}: are the columns in another order?")
     place = np.ravel_multi_index([inverse.ravel() for _, inverse in columns], sizes)
     if n != np.prod(sizes) or np.bincount(place, minlength=n).max() > 1:
         raise ValueError(f"it must hold each of the {np.prod(sizes):,} combinations of its classes once, and has "
@@ -137,9 +173,11 @@ def lattice_of(classes: np.ndarray, n: int) -> tuple[tuple[int, ...], np.ndarray
 class Shapes3D(FactorFile):
     """3D Shapes (Burgess & Kim 2018), an HDF5 file: 480,000 colour images of six factors. Needs h5py.
 
-    Images stay in the file. Those asked for are read in rising order, each compressed block once.
+    ``images`` stay in the file. Those asked for are read in rising order, each compressed block once. ``labels`` (N, 6)
+    give the order, and allow a part of the lattice; without them the file must hold all images in the original order.
+    HDF5 files have no checksums: damaged pixels can only be noticed where they are compressed.
 
-    Raises ImportError without h5py, and ValueError for another file.
+    Raises ImportError without h5py, and ValueError for another file, or a damaged one, when it is opened or read.
     """
 
     factor_names = ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation")
@@ -155,23 +193,41 @@ class Shapes3D(FactorFile):
             raise ImportError("3D Shapes is an HDF5 file: pip install h5py") from None
         try:
             file = h5py.File(self.path, "r")
-        except OSError as error:
+            self.pixels, labels = (self._array(file, name, h5py.Dataset) for name in ("images", "labels"))
+            self._check(self.pixels, labels, file)
+            self.rows = None
+            if labels is not None:
+                self.factor_sizes, self.rows = lattice_of(labels[()], len(self.pixels), self.factor_sizes)
+        except H5_ERRORS as error:
             raise self.refuse(first_line(error)) from error
-        self.pixels = file.get("images")
-        if self.pixels is None:
-            raise self.refuse(f"it holds {', '.join(file) or 'nothing'}, no 'images'")
-        shape = (len(self), 64, 64, 3)
-        if self.pixels.shape != shape or self.pixels.dtype != np.uint8:
-            raise self.refuse(f"'images' must be uint8 {shape}, got {self.pixels.dtype} {self.pixels.shape}")
+
+    def _array(self, file, name, kind):
+        """The array of this name in an open file; None if there is none."""
+        found = file.get(name)
+        return found if isinstance(found, kind) else None
+
+    def _check(self, images, labels, file):
+        """Raise ValueError unless the arrays have the shapes and types of 3D Shapes; no number is read."""
+        if images is None:
+            raise ValueError(f"it holds {', '.join(map(printable, file)) or 'nothing'}, no array 'images'")
+        if images.shape[1:] != (64, 64, 3) or images.dtype != np.uint8:
+            raise ValueError(f"'images' must be uint8 (N, 64, 64, 3), got {images.dtype} {images.shape}")
+        if labels is None and len(images) != len(self):
+            raise ValueError(f"without 'labels' it must hold all {len(self):,} images, got {len(images):,}")
+        if labels is not None and labels.shape != (len(images), 6):
+            raise ValueError(f"'labels' must have shape ({len(images)}, 6), got {labels.shape}")
 
     def read(self, index: np.ndarray) -> Tensor:
-        rows, back = np.unique(index, return_inverse=True)
+        rows, back = np.unique(index if self.rows is None else self.rows[index], return_inverse=True)
         block = self.pixels.chunks[0] if self.pixels.chunks else 1
         out, start = np.empty((len(rows), 64, 64, 3), np.uint8), 0
         while start < len(rows):
             first = rows[start] // block * block
             stop = np.searchsorted(rows, first + block)
-            out[start:stop] = self.pixels[first:first + block][rows[start:stop] - first]
+            try:
+                out[start:stop] = self.pixels[first:first + block][rows[start:stop] - first]
+            except H5_ERRORS as error:
+                raise self.refuse(f"images {first} to {first + block - 1} cannot be read ({first_line(error)})") from error
             start = stop
         return torch.from_numpy(out[back.ravel()]).permute(0, 3, 1, 2).contiguous()
 
@@ -193,17 +249,17 @@ class MPI3D(FactorFile):
     def __init__(self, path: str | os.PathLike):
         super().__init__(path)
         try:
-            found = archive(self.path, ("images",))
+            self.pixels = archive(self.path, ("images",), self._check)["images"]
         except ValueError as error:
             raise self.refuse(str(error)) from error
-        if "images" not in found:
-            raise self.refuse("it holds no 'images'")
-        self.pixels = found["images"]
-        sizes = {int(np.prod(sizes)): sizes for sizes in self.editions}
-        if self.pixels.shape[1:] != (64, 64, 3) or self.pixels.dtype != np.uint8 or len(self.pixels) not in sizes:
-            raise self.refuse(f"'images' must be uint8 (N, 64, 64, 3) with N {' or '.join(f'{n:,}' for n in sizes)}, got "
-                              f"{self.pixels.dtype} {self.pixels.shape}")
-        self.factor_sizes = sizes[len(self.pixels)]
+        self.factor_sizes = next(sizes for sizes in self.editions if math.prod(sizes) == len(self.pixels))
+
+    def _check(self, shape, dtype):
+        """Raise ValueError unless an array has the shape and type of an edition of MPI3D."""
+        counts = [math.prod(sizes) for sizes in self.editions]
+        if shape[1:] != (64, 64, 3) or dtype != np.uint8 or shape[0] not in counts:
+            raise ValueError(f"'images' must be uint8 (N, 64, 64, 3) with N {' or '.join(f'{n:,}' for n in counts)}, got "
+                             f"{dtype} {shape}")
 
     def read(self, index: np.ndarray) -> Tensor:
         return torch.from_numpy(self.pixels[index]).permute(0, 3, 1, 2).contiguous()
@@ -230,16 +286,19 @@ class Cars3D(FactorFile):
 
     def car(self, path: pathlib.Path) -> np.ndarray:
         """The images of one file -> uint8 (4, 24, 64, 64, 3)."""
-        from scipy.io import loadmat       # scipy is installed with scikit-learn
+        from scipy.io import loadmat, whosmat       # scipy is installed with scikit-learn
 
+        elevations, azimuths, _ = self.factor_sizes
+        shape = (128, 128, 3, azimuths, elevations)
         try:
-            images = loadmat(path)["im"]
+            held = {name: (size, kind) for name, size, kind in whosmat(path)}
+            if held.get("im") != (shape, "uint8"):
+                raise ValueError(f"'im' must be uint8 {shape}, got {held.get('im', 'none')}")
+            images = loadmat(path, variable_names=["im"])["im"]
+            if images.shape != shape or images.dtype != np.uint8:
+                raise ValueError(f"'im' must be uint8 {shape}, got {images.dtype} {images.shape}")
         except Exception as error:         # scipy raises many kinds for broken files
             raise self.refuse(f"{path.name} cannot be read ({first_line(error)})") from error
-        elevations, azimuths, _ = self.factor_sizes
-        if images.shape != (128, 128, 3, azimuths, elevations) or images.dtype != np.uint8:
-            raise self.refuse(f"'im' in {path.name} must be uint8 (128, 128, 3, {azimuths}, {elevations}), got {images.dtype} "
-                              f"{images.shape}")
         flat = np.ascontiguousarray(images.transpose(4, 3, 0, 1, 2)).reshape(-1, 128, 128, 3)
         return shrink(flat).reshape(elevations, azimuths, 64, 64, 3)
 
@@ -273,7 +332,7 @@ class SmallNORB(FactorFile):
         pixels, factors = zip(*(self.part(part) for part in ("training", "testing")))
         pixels, factors = np.concatenate(pixels), np.concatenate(factors)
         try:
-            sizes, rows = lattice_of(factors, len(factors))
+            sizes, rows = lattice_of(factors, len(factors), self.factor_sizes)
         except ValueError as error:
             raise self.refuse(str(error)) from error
         if sizes != self.factor_sizes:
@@ -291,15 +350,14 @@ class SmallNORB(FactorFile):
         """The array in the file of a part whose name ends in -KIND.mat: a type, the shape, then the numbers."""
         files = [p for p in self.path.rglob(f"*{part}-{kind}.mat") if p.is_file()]
         if len(files) != 1:
-            raise self.refuse(f"it must hold one file *{part}-{kind}.mat, got {len(files)}")
+            packed = "; unpack the .mat.gz files first" if list(self.path.rglob(f"*{part}-{kind}.mat.gz")) else ""
+            raise self.refuse(f"it must hold one file *{part}-{kind}.mat, got {len(files)}{packed}")
         content = files[0].read_bytes()
-        head = np.frombuffer(content[:len(content) // 4 * 4][:8], "<i4")
-        if len(head) < 2 or int(head[0]) not in NORB_TYPES or not 1 <= head[1] <= 4:
+        kind, axes, *sizes = np.frombuffer(content[:24].ljust(24, b"\0"), "<i4").tolist()       # four sizes at most
+        if kind not in NORB_TYPES or not 1 <= axes <= 4:
             raise self.refuse(f"{files[0].name} does not begin as its matrices do")
-        start = 8 + 4 * max(3, int(head[1]))                # at least three sizes are stored
-        shape = tuple(np.frombuffer(content[8:8 + 4 * int(head[1])], "<i4").tolist())
-        dtype = NORB_TYPES[int(head[0])]
-        if len(shape) != head[1] or min(shape) < 1 or len(content) - start != np.prod(shape, dtype=object) * dtype.itemsize:
+        start, shape, dtype = 8 + 4 * max(3, axes), tuple(sizes[:axes]), NORB_TYPES[kind]       # three sizes at least
+        if min(shape) < 1 or len(content) - start != math.prod(shape) * dtype.itemsize:
             raise self.refuse(f"{files[0].name} is not as long as its shape {shape} says")
         return np.frombuffer(content, dtype, offset=start).reshape(shape)
 

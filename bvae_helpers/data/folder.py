@@ -69,7 +69,8 @@ def _no_folder(root: pathlib.Path, given: str) -> OSError:
     if root.is_file() and root.suffix.lower() in SUFFIXES:
         return NotADirectoryError(f"{str(root)!r} is one picture: set data_path to the folder it is in")
     if root.exists():
-        return NotADirectoryError(f"{str(root)!r} is a file: data_path must be a folder of pictures, or a zip of one")
+        return NotADirectoryError(f"{str(root)!r} is a file: data_path must be a folder of pictures or a zip of one, "
+                                  "a dSprites or MPI3D .npz, a 3D Shapes .h5")
     if "://" in given:
         return FileNotFoundError(f"{given!r} is a web address: download it, and set data_path to the folder")
     if set("*?[") & set(given):

@@ -10,6 +10,7 @@ Collapsed latents are part of the codes, and some scores depend on them: ``activ
 """
 
 from ..latents import kl_per_latent
+from ._checks import varying
 from ._evaluation import BASELINES, Evaluation, baselines, evaluate, main_scores, score_codes
 from ._groups import Bank, beta_vae_score, factor_vae_score
 from ._histograms import (
@@ -31,4 +32,4 @@ from ._udr import udr
 __all__ = ["BASELINES", "Bank", "Evaluation", "active_codes", "active_units", "baselines", "beta_vae_score", "dci",
            "discretize", "entropy", "evaluate", "explicitness", "factor_entropies", "factor_vae_score",
            "gaussian_total_correlation", "importances", "infomec", "irs", "kl_per_latent", "main_scores", "mig",
-           "modularity", "mutual_information", "sap", "score_codes", "udr"]
+           "modularity", "mutual_information", "sap", "score_codes", "udr", "varying"]

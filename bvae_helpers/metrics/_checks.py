@@ -63,6 +63,18 @@ def check_split(codes_train: ArrayLike, factors_train: ArrayLike, codes_test: Ar
     return train, y_train, test, y_test
 
 
+def varying(factors: ArrayLike) -> np.ndarray:
+    """Which of the factors (N, K) take more than one value among the samples -> bool (K,).
+
+    Raises ValueError if none does.
+    """
+    factors = as_array(factors)
+    varied = (factors != factors[:1]).any(0)
+    if not varied.any():
+        raise ValueError(f"no factor takes more than one value among the {len(factors):,} samples: nothing can be scored")
+    return varied
+
+
 def standardised(x: np.ndarray, by: np.ndarray | None = None) -> np.ndarray:
     """Shift and scale columns (N, D) by the mean and standard deviation of the columns of ``by`` (default: their own).
 

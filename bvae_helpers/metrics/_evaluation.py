@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from .. import latents
-from ..data import render, to_batch
-from ._checks import as_array, standardised
+from ..data import draw, render, to_batch
+from ..data.files import say
+from ._checks import as_array, standardised, varying
 from ._groups import Bank, beta_vae_score, factor_vae_score
 from ._histograms import active_codes, active_units, gaussian_total_correlation, irs, mig, modularity
 from ._infomec import infomec
@@ -93,10 +94,11 @@ def evaluate(model: Any, data: Any, seeds: Sequence[int] = (0, 1, 2), train: int
     """Compute every score of ``model`` on ``data`` with known factors, for each evaluation seed, beside baselines.
 
     ``model``: anything with an ``encoder(x)`` -> (mu, logvar) and a ``latent_dim``. Each seed draws ``train`` +
-    ``test`` new images. The BetaVAE and FactorVAE scores draw their groups from the first of these (``Bank``), where
-    the papers encode 1.9 and 1 million images; ``beta_vae_score(model, data)`` does as the papers. Measured on the
-    shipped ``btcvae``, three seeds, 1,000 / 500 groups: .894 ± .021 and .740 ± .035 from a bank, .889 ± .003 and .735 ±
-    .003 from fresh images; with all 10,000 / 5,000 groups .882 and .735 (``benchmarks/metrics.py --fresh``).
+    ``test`` images. Factors with one value in the data are left out. The BetaVAE and FactorVAE scores draw their groups
+    from the first of the images (``Bank``), where the papers encode 1.9 and 1 million; ``beta_vae_score(model, data)``
+    does as the papers. Measured on the shipped ``btcvae``, three seeds, 1,000 / 500 groups: .894 ± .021 and .740 ± .035
+    from a bank, .889 ± .003 and .735 ± .003 from fresh images; with all 10,000 / 5,000 groups .882 and .735
+    (``benchmarks/metrics.py --fresh``).
 
     ``active``: also score the active latents alone (if some are collapsed), since modularity, DCI, Gaussian TC and
     others depend on collapsed latents. ``dci=False`` leaves out the slowest score, ``against=()`` the baselines; each
@@ -110,7 +112,8 @@ def evaluate(model: Any, data: Any, seeds: Sequence[int] = (0, 1, 2), train: int
         raise ValueError("seeds must hold at least one number")
     columns, seconds = {}, {}
     for seed in seeds:
-        images, factors = render(data, train + test, seed)
+        images, factors = draw(data, train + test, seed)
+        factors = factors[:, _scored(factors[:train], data, verbose and seed == seeds[0])]
         mu, logvar = latents.encode(model, images)
         codes = {MODEL: mu}
         if active and not latents.active(mu, logvar).all():
@@ -128,6 +131,15 @@ def evaluate(model: Any, data: Any, seeds: Sequence[int] = (0, 1, 2), train: int
     if verbose:
         print(found)
     return found
+
+
+def _scored(factors: torch.Tensor, data: Any, verbose: bool) -> np.ndarray:
+    """Which factors can be scored, bool (K,): those with more than one value. The others are named if ``verbose``."""
+    varied = varying(factors)
+    if verbose and not varied.all():
+        names = [str(name) for name, varies in zip(data.factor_names, varied) if not varies]
+        say(f"not scored, since they have one value in these data: {', '.join(names)}")
+    return varied
 
 
 def collect(lists: dict[str, list], values: dict[str, float]) -> None:
@@ -174,9 +186,9 @@ def main_scores(mu: torch.Tensor, logvar: torch.Tensor, factors: torch.Tensor, s
     mu, logvar (N, D), factors (N, K), N of 100 or more. ``active_latents`` is their number; ``mig``, ``factor_vae`` and
     ``dci_disentanglement`` are of all latents, the same names with ``_active`` of the active ones alone. DCI is trained
     on the first 1,000 samples (two thirds, if fewer) and tested on half as many: seconds instead of a minute;
-    FactorVAE's groups are drawn from all. ``dci=False`` leaves out the slowest score.
+    FactorVAE's groups are drawn from all. ``dci=False`` leaves out the slowest score. Factors with one value are left out.
     """
-    active = latents.active(mu, logvar)
+    active, factors = latents.active(mu, logvar), factors[:, varying(factors)]
     scores = {"active_latents": int(active.sum()), **_main_scores_of(mu, factors, seed, dci)}
     alone = scores if active.all() else _main_scores_of(active_codes(mu, logvar), factors, seed, dci)
     names = ("mig", "factor_vae", "dci_disentanglement") if dci else ("mig", "factor_vae")

@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from .. import checkpoints, latents, metrics
 from ..config import Config
-from ..data import FactorData, load_data, render
+from ..data import FactorData, draw, load_data
 from ..data.files import first_line
 from ..model import BetaVAE
 from . import results
@@ -188,7 +188,7 @@ def measure(model: Any, data: Any, samples: int, dci: bool = True) -> dict[str, 
     """The scores of a row on ``samples`` new images, ``metrics.main_scores``; none without known factors."""
     if not isinstance(data, FactorData):
         return {}
-    images, factors = render(data, samples, MEASURED_SEED)
+    images, factors = draw(data, samples, MEASURED_SEED)
     return metrics.main_scores(*latents.encode(model, images), factors, dci=dci)
 
 
