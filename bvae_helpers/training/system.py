@@ -14,7 +14,7 @@ import torch
 from ..data import Images
 from ..data.files import fcntl
 
-__all__ = ["Stop", "folder_lock", "keep_memory", "resident", "seeded", "stop_signals"]
+__all__ = ["Stop", "folder_lock", "keep_memory", "renew_generator", "resident", "seeded", "stop_signals"]
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3      # glibc's malloc.h
 
@@ -55,6 +55,17 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
             with torch.cuda.device(card):
                 torch.cuda.manual_seed(seed)
         yield
+
+
+def renew_generator(device: torch.device, state: torch.Tensor):
+    """Let torch's generator of a CUDA device continue from ``state`` (``torch.cuda.get_rng_state``) in a new object.
+
+    When the recording of a CUDA graph fails, the generator's own object counts as recording for ever, and every draw
+    raises an error (torch before 2.12: pytorch issue 171263).
+    """
+    fresh = torch.Generator(device)
+    fresh.set_state(state)
+    torch.cuda.default_generators[device.index].graphsafe_set_state(fresh)
 
 
 @contextmanager
