@@ -15,7 +15,7 @@ from bvae_helpers import checkpoints
 from bvae_helpers.config import Config
 
 
-class Word(str, enum.Enum):
+class Word(str, enum.Enum):         # noqa: UP042 (not a StrEnum: str() of it is its name)
     """A string that is more."""
 
     SPRITES = "sprites"
@@ -53,22 +53,22 @@ def run(count, seed, folder):
     """``count`` settings; a line with how many were refused."""
     rng, refused = random.Random(seed), 0
     for n in range(count):
-        chosen = settings(rng)
+        chosen, name = settings(rng), f"settings {n} of seed {seed}"
         try:
             config = from_file(chosen, rng, folder) if rng.random() < 0.3 else Config(**chosen)
         except (ValueError, TypeError) as error:
             said = str(error)
-            assert 20 < len(said) < 700 and "\n" not in said.strip(), f"settings {n} of seed {seed}: a poor message ({said[:900]})"
+            assert 20 < len(said) < 700 and "\n" not in said.strip(), f"{name}: a poor message ({said[:900]})"
             refused += 1
             continue
         except Exception as error:
-            raise AssertionError(f"settings {n} of seed {seed}: {type(error).__name__} is not documented ({error})") from error
+            raise AssertionError(f"{name}: {type(error).__name__} is not documented ({error})") from error
         kept = config.to_dict()
-        assert all(type(value) in (int, float, str, bool, list, type(None)) for value in kept.values()), f"settings {n} of seed {seed}"
+        assert all(type(value) in (int, float, str, bool, list, type(None)) for value in kept.values()), name
         if n % 10 == 0:                                     # through a file, as a run's settings go
             torch.save({"config": kept}, folder / "c.pt")
             kept = checkpoints.load(folder / "c.pt")["config"]
-        assert Config(**kept).to_dict() == config.to_dict(), f"settings {n} of seed {seed}: others come back"
+        assert Config(**kept).to_dict() == config.to_dict(), f"{name}: others come back"
     return f"{count} settings: {refused} refused, the others came back as they were"
 
 
