@@ -72,7 +72,7 @@ def ours(images, batch, precision="float32", device="cpu", **more):
 
 def eager(*args, **options):
     """``ours`` without CUDA graphs."""
-    with mock.patch("bvae_helpers.training.step.can_record", lambda run: False):
+    with mock.patch("bvae_helpers.training.run.can_record", lambda run: False):
         return ours(*args, **options)
 
 
@@ -192,22 +192,35 @@ def on_cpu(args):
 
 
 def on_cuda(args):
-    """A table: contenders down, batch sizes across, images/s of the second epoch."""
+    """A table: contenders down, batch sizes across; images/s of the second epoch, and how many times the textbook loop's.
+
+    The most telling rows come first: what does not fit in ``args.limit`` seconds is left out, and named.
+    """
+    begun = time.monotonic()
     images, _ = render(Sprites(), args.images, seed=0)
     two = dict(device=args.device, epochs=2)
-    rows = {"textbook": lambda batch: textbook(images, batch, args.device),
-            "fit, eager, float32": lambda batch: eager(images, batch, "float32", **two)}
+    rows = {"textbook": lambda batch: textbook(images, batch, args.device)}
     for precision in ("float32", "bfloat16", "float16", "auto"):
         rows[f"fit, {precision}"] = lambda batch, p=precision: ours(images, batch, p, **two)
-    for objective in ("btcvae", "factorvae"):
-        rows[f"fit, auto, {objective}"] = lambda batch, o=objective: ours(images, batch, "auto", objective=o, **two)
     rows["fit, auto, patch 4"] = lambda batch: ours(images, batch, "auto", **PATCH, **two)
     rows |= {kind: lambda batch, k=kind: CONTENDERS[k](images, batch, args.device) for kind in others()}
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}; {len(images):,} sprites an epoch; images/s")
-    print(f"{'':24s}" + "".join(f"{'batch ' + str(batch):>14s}" for batch in args.batches))
+    rows["fit, eager, float32"] = lambda batch: eager(images, batch, "float32", **two)
+    for objective in ("btcvae", "factorvae"):
+        rows[f"fit, auto, {objective}"] = lambda batch, o=objective: ours(images, batch, "auto", objective=o, **two)
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}; {len(images):,} sprites an epoch; images/s, and how "
+          "many times the textbook loop's")
+    print(f"{'':24s}" + "".join(f"{'batch ' + str(batch):>18s}" for batch in args.batches))
     textbook(images[:10 * args.batches[0]], args.batches[0], args.device)          # CUDA starts, cuDNN is loaded
+    base, left_out = {}, []
     for name, run in rows.items():
-        print(f"{name:24s}" + "".join(f"{run(batch):14,.0f}" for batch in args.batches), flush=True)
+        if time.monotonic() - begun > args.limit:
+            left_out.append(name)
+            continue
+        rates = {batch: run(batch) for batch in args.batches}
+        base = base or rates
+        print(f"{name:24s}" + "".join(f"{rates[b]:10,.0f} ({rates[b] / base[b]:4.1f})" for b in args.batches), flush=True)
+    if left_out:
+        print(f"left out after {args.limit:.0f} s: {'; '.join(left_out)}")
 
 
 def main():
@@ -216,6 +229,7 @@ def main():
     parser.add_argument("--batches", type=int, nargs="+", help="default: 64 256, on CUDA also 1024")
     parser.add_argument("--rounds", type=int, default=3, help="on a CPU")
     parser.add_argument("--images", type=int, help="images in an epoch (default: 8192, on CUDA 50,000)")
+    parser.add_argument("--limit", type=float, default=float("inf"), help="on CUDA: begin no row after this many seconds")
     parser.add_argument("--one", nargs=2, metavar=("KIND", "BATCH"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     cuda = args.device == "cuda"

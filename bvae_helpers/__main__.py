@@ -312,11 +312,12 @@ def load_model(name: str, device: str | None):
     from .model import default_device
 
     device = device or default_device()
-    if name in checkpoints.pretrained_names():
+    pretrained = checkpoints.pretrained_names() + checkpoints.pretrained_names(sweep=True)
+    if name in pretrained:
         return checkpoints.load_pretrained(name, device)
     if not pathlib.Path(name).is_file():
         raise FileNotFoundError(f"no checkpoint at {name!r}, and no pretrained model of that name; "
-                                f"pretrained are: {', '.join(checkpoints.pretrained_names())}")
+                                f"pretrained are: {', '.join(pretrained)}")
     return checkpoints.load_model(name, device)
 
 

@@ -226,9 +226,9 @@ def _listed(lines):
     return "\n".join(f"  {line}" for line in [*lines[:SHOWN], *more])
 
 
-def pretrained_names() -> list[str]:
-    """The names of the models that ship with the package."""
-    return sorted(p.stem for p in PRETRAINED.glob("*.pt"))
+def pretrained_names(sweep: bool = False) -> list[str]:
+    """The names of the models that ship with the package, without those of the sweep over beta; ``sweep``: those alone."""
+    return sorted(p.stem for p in PRETRAINED.glob("*.pt") if p.stem.startswith("sweep_") == sweep)
 
 
 def load_pretrained(name: str, map_location: str | torch.device = "cpu") -> BetaVAE:
@@ -236,8 +236,9 @@ def load_pretrained(name: str, map_location: str | torch.device = "cpu") -> Beta
 
     Raises ValueError for an unknown name, with the known ones.
     """
-    if name not in pretrained_names():
-        raise ValueError(f"no pretrained model {name!r}; there are: {', '.join(pretrained_names())}")
+    known = pretrained_names() + pretrained_names(sweep=True)
+    if name not in known:
+        raise ValueError(f"no pretrained model {name!r}; there are: {', '.join(known)}")
     model = load_model(PRETRAINED / f"{name}.pt", map_location)
     model.card = json.loads((PRETRAINED / f"{name}.json").read_text(encoding="utf-8"))
     return model

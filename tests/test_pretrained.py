@@ -12,6 +12,7 @@ from bvae_helpers.data import load_data, render
 
 GUIDE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "guides" / "models.md"
 SAMPLES = 6_000      # as in the cards' protocol
+ALL = checkpoints.pretrained_names() + checkpoints.pretrained_names(sweep=True)
 
 
 @functools.lru_cache(maxsize=2)
@@ -21,7 +22,7 @@ def images_of(data_path, seed):
     return render(load_data(config), SAMPLES, seed)
 
 
-@pytest.mark.parametrize("name", checkpoints.pretrained_names())
+@pytest.mark.parametrize("name", ALL)
 def test_a_model_scores_what_its_card_says(name):
     """One of three values differs from their mean by two thirds of their range at most; the range itself is allowed."""
     model = checkpoints.load_pretrained(name)
@@ -34,7 +35,7 @@ def test_a_model_scores_what_its_card_says(name):
         assert value == pytest.approx(card["scores"][score], abs=allowed), score
 
 
-@pytest.mark.parametrize("name", checkpoints.pretrained_names())
+@pytest.mark.parametrize("name", ALL)
 def test_a_card_says_how_its_model_was_chosen(name):
     """By which seeds, of how many, and that its scores are over images that had no part in the choice."""
     card = checkpoints.load_pretrained(name).card
@@ -56,3 +57,14 @@ def test_the_guide_shows_the_scores_of_active_latents():
         card = checkpoints.load_pretrained(name).card
         scores = [card["scores_of_active_latents"][score] for score in ("mig", "dci_disentanglement", "factor_vae")]
         assert numbers == [f"{card['scores']['active_latents']:.0f}", *(f"{score:.2f}" for score in scores)], name
+
+
+def test_the_models_of_the_sweep_differ_in_beta_alone():
+    configs = [checkpoints.load_pretrained(name).config for name in checkpoints.pretrained_names(sweep=True)]
+    settings = [{**config.to_dict(), "beta": None, "seed": None} for config in configs]
+    assert all(setting == settings[0] for setting in settings)
+    assert {config.beta_schedule for config in configs} <= {"constant"}
+
+
+def test_all_weights_together_are_small():
+    assert sum(path.stat().st_size for path in checkpoints.PRETRAINED.glob("*.pt")) <= 20e6

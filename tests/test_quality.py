@@ -159,3 +159,18 @@ def test_a_card_is_made_and_scored_again(quality, tmp_path, monkeypatch):
 
 def weights_of(model):
     return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("shape, turns", [(0, 4), (1, 2), (2, 1)])
+def test_orientations_that_fold_onto_each_other_look_alike(shape, turns, monkeypatch):
+    """Nearest neighbours in the folded angle differ by fewer pixels than orientations half a period apart."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    spec = importlib.util.spec_from_file_location("ceilings", ROOT / "benchmarks" / "ceilings.py")
+    ceilings = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(ceilings)
+    factors = torch.tensor([[shape, 5, angle, 16, 16] for angle in range(39)])
+    images, order = Sprites().images(factors), ceilings.folded(factors.numpy()).argsort()
+    assert sorted(ceilings.folded(factors.numpy()) * 39) == pytest.approx(list(range(39)))       # 39 that differ
+    ring = images[torch.as_tensor(order.copy())].ne(0)
+    near, far = (float((ring != ring.roll(shift, 0)).sum() / 39) for shift in (1, 19))
+    assert near * 2 < far, (near, far)

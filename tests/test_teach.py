@@ -53,6 +53,14 @@ def test_agree_asserts(capsys):
         teach.agree("nan", torch.tensor(float("nan")), torch.tensor(0.0))
 
 
+def test_operations_are_counted_gradients_included_and_views_not():
+    weight = torch.ones(3, 4, requires_grad=True)
+    assert teach.count_operations(torch.add, weight, 1) == 1
+    assert teach.count_operations(lambda: weight.t()[0]) == 0
+    forward = teach.count_operations(lambda: (weight * 2).sum())
+    assert forward == 2 and teach.count_operations(lambda: (weight * 2).sum().backward()) > forward
+
+
 def check_of(value):
     """A check whose right answer is a function that returns ``value``."""
     @teach.attempt

@@ -2,6 +2,7 @@
 
     python tools/pretrain.py btcvae --threads 1      # stop it at any time; the same command resumes it
     python tools/pretrain.py --rescore vae btcvae    # do not train: score the published weights again
+    python tools/pretrain.py --sweep checkpoints     # do not train: publish the median seed of each beta of a sweep
 
 Weights are stored in float16, and scored as stored. Each model is trained with several seeds if time allows, and chosen
 by its scores over ``SELECTION_SEEDS``; the card's scores are over ``EVALUATION_SEEDS``, which had no part in that
@@ -25,6 +26,7 @@ from bvae_helpers.data import load_data, render  # noqa: E402
 from bvae_helpers.losses import RECONSTRUCTIONS  # noqa: E402
 from bvae_helpers.model import BetaVAE, count_parameters  # noqa: E402
 from bvae_helpers.training import fit  # noqa: E402
+from bvae_helpers.training.sweep import runs_of  # noqa: E402
 from bvae_helpers.training.waking import wake  # noqa: E402
 
 COMMON = dict(num_images=200_000, val_fraction=0.05, batch_size=64, lr=1e-3, lr_schedule="cosine")
@@ -48,6 +50,10 @@ RECIPES = {
     "faces": Config.faces(hidden_dims=[16, 32, 64, 128], objective="btcvae", beta=4.0, val_fraction=0.05, batch_size=32,
                           lr=2e-3, lr_schedule="cosine", epochs=16),
 }
+# the shipped sweep (training.results.shipped) at six of its eight values of beta: more would exceed 20 MB of weights
+SWEEP = {f"sweep_beta{beta}": Config.falling(objective="beta_vae", beta_schedule="constant", beta=beta, epochs=6,
+                                             num_images=210_526) for beta in (1, 4, 8, 16, 32, 64)}
+RECIPES |= SWEEP
 # recipe -> (the recipe whose weights it begins with, how many of their collapsed latents are re-initialised)
 AFTER = {"annealed": ("beta4", 2), "waking": ("falling", 2), "waking2": ("waking", 0), "woken": ("waking2", 0)}
 SELECTION_SEEDS = (100, 101, 102)       # of the images by whose scores a model was chosen; none is a training seed
@@ -69,6 +75,7 @@ CHOSEN = {
     "woken": (1, "the only seed trained by this recipe; the recipe was chosen among several by MIG, DCI-D and FactorVAE "
               "score"),
     "faces": (1, "the only seed trained"),
+    **dict.fromkeys(SWEEP, (1, "the only seed trained")),       # of several seeds: see publish_sweep
 }
 SELECTED_BY = ("mig", "dci_disentanglement", "factor_vae", "kl")
 
@@ -124,7 +131,12 @@ def scored(model, config):
 
 def selection_scores(model, config):
     """The scores by which one training seed is preferred to another: means over ``SELECTION_SEEDS``."""
-    return mean_of([scores(model, config, seed)[0] for seed in SELECTION_SEEDS])
+    rows = []
+    for seed in SELECTION_SEEDS:
+        images, factors = render(load_data(config), SAMPLES, seed)
+        mu, logvar = latents.encode(model, images)
+        rows.append({**disentanglement(mu, factors, seed), "kl": float(latents.kl_per_latent(mu, logvar).sum())})
+    return mean_of(rows)
 
 
 def choice(name, scores_then, others):
@@ -198,10 +210,7 @@ def card(name, model, state, others):
 def rescore(name):
     """Score the weights that are published again, and update their card."""
     model = checkpoints.load_pretrained(name)
-    card = model.card
-    then = card.pop("scores_when_chosen", card["scores"])
-    others = card.pop("other_training_seeds")
-    made = {**card, **scored(model, Config(**card["config"])), **choice(name, then, others)}
+    made = {**model.card, **scored(model, Config(**model.card["config"]))}
     write(checkpoints.PRETRAINED / f"{name}.json", made)
 
 
@@ -221,6 +230,25 @@ def publish(name, folder, others):
     write(target.with_suffix(".json"), total(made))
 
 
+def publish_sweep(folder):
+    """Publish, for each beta of ``SWEEP``, the run with the median MIG among those of a sweep finished in ``folder``."""
+    for name, recipe in SWEEP.items():
+        all_runs = runs_of(recipe.replace(save_dir=str(folder), log_dir=None), {"seed": range(5)}).values()
+        runs = {run.seed: pathlib.Path(run.save_dir) for run in all_runs}
+        runs = {seed: run for seed, run in runs.items() if (run / "final_model.pt").is_file()}
+        if not runs:
+            print(f"{name}: no finished run in {str(folder)!r}")
+            continue
+        found = {seed: selection_scores(checkpoints.load_model(run / "final_model.pt"), recipe)
+                 for seed, run in runs.items()}
+        by_mig = sorted(found, key=lambda seed: found[seed]["mig"])
+        median = by_mig[(len(by_mig) - 1) // 2]                  # of an even number, the lower of the two in the middle
+        if len(runs) > 1:
+            CHOSEN[name] = len(runs), f"the median MIG of {len(runs)} seeds"
+        others = {str(seed): {score: found[seed][score] for score in SELECTED_BY} for seed in runs if seed != median}
+        publish(name, runs[median], others)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="?", choices=RECIPES, help="recipe to train and publish")
@@ -231,6 +259,8 @@ def main():
     parser.add_argument("--score-only", action="store_true", help="only print the newest checkpoint's scores for choosing")
     parser.add_argument("--rescore", nargs="*", choices=checkpoints.pretrained_names(), metavar="MODEL",
                         help="do not train: score published weights again (default: all)")
+    parser.add_argument("--sweep", type=pathlib.Path, metavar="FOLDER",
+                        help="do not train: publish the median seed of each beta, of the sweep whose runs are in FOLDER")
     parser.add_argument("--other-seeds", default="{}", help="JSON: scores of other training seeds, for the card")
     args = parser.parse_args()
     if args.threads:
@@ -240,8 +270,11 @@ def main():
             print(name, flush=True)
             rescore(name)
         return
+    if args.sweep:
+        publish_sweep(args.sweep)
+        return
     if args.name is None:
-        parser.error("name a recipe, or --rescore")
+        parser.error("name a recipe, --rescore or --sweep")
     folder = args.folder or ROOT / "checkpoints" / "pretrain" / f"{args.name}-{args.seed}"
     if args.score_only:
         model = checkpoints.load_model(folder / "last.pt")

@@ -2,6 +2,7 @@
 
 from ._progress import progress
 from .checking import attempt
+from .counting import count_operations
 from .notebook import Environment, Markdown, agree, setup, show_source
 
-__all__ = ["Environment", "Markdown", "agree", "attempt", "progress", "setup", "show_source"]
+__all__ = ["Environment", "Markdown", "agree", "attempt", "count_operations", "progress", "setup", "show_source"]

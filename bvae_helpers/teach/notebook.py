@@ -12,7 +12,7 @@ import torch
 
 from .. import __version__, plots
 from ..model import default_device
-from .profiles import Profile, profile
+from .profiles import Profile, expected_time, profile
 
 
 @dataclass
@@ -32,6 +32,7 @@ def setup(seed: int = 0, made_with: str | None = None) -> Environment:
     """Seed torch, set the style of the figures, print where the notebook runs, and return the ``Environment``.
 
     ``made_with``: the version of the package with which the notebook was made; a line is added if another is installed.
+    In the profile *paper*, which takes hours, a line says how many.
     """
     torch.manual_seed(seed)
     plots.set_style()
@@ -41,6 +42,8 @@ def setup(seed: int = 0, made_with: str | None = None) -> Environment:
         where = torch.cuda.get_device_name()
     print(f"profile {env.profile.name} · {where} · Python {platform.python_version()} · torch {torch.__version__}"
           f" · seed {seed}")
+    if env.profile.name == "paper":
+        print(expected_time(env.profile))
     if made_with not in (None, __version__):
         print(f"this notebook was made with bvae_helpers {made_with}, and {__version__} is installed: outputs may "
               f"differ from those shown and cells may fail: open the notebooks of {__version__} or install {made_with}")

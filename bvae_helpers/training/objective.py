@@ -1,5 +1,8 @@
 """The objective of a run as a module: the model, and everything else that the loss needs besides a batch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 
@@ -10,7 +13,7 @@ from . import system
 from .parallel import Ranks
 from .precision import precision
 
-__all__ = ["Objective", "in_batches"]
+__all__ = ["Objective", "in_batches", "rates_from"]
 
 
 def in_batches(items: torch.Tensor, size: int) -> list[torch.Tensor]:
@@ -77,3 +80,21 @@ class Objective(nn.Module):
         if self.discriminator is not None:
             groups.append({"params": self.discriminator.parameters(), "lr": self.config.discriminator_lr, "betas": (0.5, 0.9)})
         return torch.optim.Adam(groups, lr=self.config.lr, fused=True)
+
+
+@contextmanager
+def rates_from(tensors: list[torch.Tensor], optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Let the optimiser read its learning rates from ``tensors``, one per parameter group, inside the block.
+
+    Before and after it, schedules and checkpoints find plain numbers, whatever torch's version does with tensors. With
+    an empty list, nothing changes.
+    """
+    numbers = [group["lr"] for group in optimizer.param_groups]
+    recording = any(rate.is_cuda for rate in tensors) and torch.cuda.is_current_stream_capturing()
+    for group, rate in zip(optimizer.param_groups, tensors):
+        group.update(lr=rate, capturable=recording)
+    try:
+        yield
+    finally:
+        for group, number in zip(optimizer.param_groups, numbers):
+            group.update(lr=number, capturable=False)

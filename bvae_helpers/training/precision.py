@@ -6,6 +6,7 @@ import time
 import warnings
 
 import torch
+from tqdm.auto import tqdm
 
 from .. import checkpoints
 
@@ -17,8 +18,8 @@ TRIAL_STEPS = 20
 def precision(name: str, device: torch.device) -> torch.dtype:
     """The dtype for a config's ``precision``.
 
-    ``auto``: float32 on a CPU; on CUDA bfloat16, or float32 if the card has no bfloat16 (see ``needs_trial``). Warns of a
-    16-bit format on a CPU that would have to emulate it.
+    ``auto``: float32 on a CPU; on CUDA bfloat16, or, if the card has none, float32, unless a trial finds float16 faster
+    (``needs_trial``; not under torchrun). Warns of a 16-bit format on a CPU that would have to emulate it.
     """
     if name == "auto":
         bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -35,16 +36,26 @@ def needs_trial(name: str, device: torch.device) -> bool:
 
 
 def faster_precision(run) -> str:
-    """Which of float32 and float16 makes ``TRIAL_STEPS`` steps of a copy of ``run`` faster.
+    """Which of float32 and float16 makes ``TRIAL_STEPS`` steps of a copy of ``run`` faster, said in one line.
 
-    The run itself, its model and the random generators stay as they are.
+    The run itself, its model and the random generators stay as they are. One trial serves all later runs in this
+    process that have the same network, objective and batch size.
     """
-    generators, seconds = checkpoints.rng_state(), {}
-    for name in ("float32", "float16"):
-        config = run.config.replace(precision=name, save_dir=None, log_dir=None)
-        seconds[name] = _seconds_of_steps(type(run)(copy.deepcopy(run.model), run.images, config, run.device))
-    checkpoints.set_rng_state(generators)
-    return min(seconds, key=seconds.get)
+    fixed = tuple(str(getattr(run.config, name)) for name in ("network", "in_channels", "img_size", "hidden_dims", "patch",
+                                                              "latent_dim", "objective", "batch_size"))
+    if fixed not in _found:
+        generators, seconds = checkpoints.rng_state(), {}
+        for name in ("float32", "float16"):
+            config = run.config.replace(precision=name, save_dir=None, log_dir=None)
+            seconds[name] = _seconds_of_steps(type(run)(copy.deepcopy(run.model), run.images, config, run.device))
+        checkpoints.set_rng_state(generators)
+        _found[fixed] = min(seconds, key=seconds.get)
+        tqdm.write(f"precision: {_found[fixed]}; {TRIAL_STEPS} steps took {1000 * seconds['float32']:.0f} ms in float32, "
+                   f"{1000 * seconds['float16']:.0f} ms in float16")
+    return _found[fixed]
+
+
+_found: dict[tuple[str, ...], str] = {}       # the results of the trials of this process
 
 
 def _seconds_of_steps(run) -> float:

@@ -20,9 +20,9 @@ from ..losses import beta_at
 from ..model import BetaVAE
 from . import parallel, system
 from .history import History, TensorBoard, TermTable, pair_of, picture_due, run_folder, same_folder
-from .objective import Objective
+from .objective import Objective, rates_from
 from .precision import faster_precision, needs_trial
-from .step import Step, can_record, rates_from, train_step
+from .step import Step, train_step
 
 __all__ = ["Run", "Watcher"]
 
@@ -58,7 +58,8 @@ class Run:
         self.scheduler = self._new_scheduler()
 
         self.beta = torch.zeros((), device=self.device)
-        self.rates = [torch.zeros((), device=self.device) for _ in self.optimizer.param_groups if can_record(self)]
+        self.recordable = can_record(self)       # whether its steps may become CUDA graphs
+        self.rates = [torch.zeros((), device=self.device) for _ in self.optimizer.param_groups if self.recordable]
         self.recent = TermTable(min(config.log_every, self.steps_per_epoch), self.device)     # since the last log point
         self.measured = TermTable(len(self.held_out) // config.batch_size + 1, self.device)   # of one validation
         self.set_dials()
@@ -90,10 +91,13 @@ class Run:
         self.own_objective.dtype = getattr(torch, name)
         self.scaler = self._new_scaler()
 
-    def renew_scaler(self):
-        """Replace the gradient scaler by one with the same scale, between two steps."""
+    def stop_recording(self):
+        """Compute all further steps eagerly, after a recording that failed in the middle of a scaled step."""
+        self.recordable = False
         state, self.scaler = self.scaler.state_dict(), self._new_scaler()
         self.scaler.load_state_dict(state)
+        for left_over in ("grad_scale", "found_inf"):        # the scaler's message to a step that did not end
+            vars(self.optimizer).pop(left_over, None)
 
     # Where the run is
 
@@ -248,7 +252,6 @@ class Run:
         """
         if needs_trial(self.config.precision, self.device) and self.ranks.world == 1:
             self.use_precision(faster_precision(self))
-            tqdm.write(f"precision: {self.precision}, the faster one in a trial on this card")
         if self.folder is not None and any(self.folder.glob("*.pt")):
             checkpoints.move_aside(self.folder)
         self.save("last.pt")
@@ -455,6 +458,13 @@ class Run:
 
 
 Watcher = Callable[[Run], object]
+
+
+def can_record(run) -> bool:
+    """Whether a run's steps can be CUDA graphs: in one process, on the current CUDA device."""
+    if run.device.type != "cuda" or run.ranks.world > 1:
+        return False
+    return run.device.index in (None, torch.cuda.current_device())
 
 
 def _check_run(model: BetaVAE, images: Images, config: Config, fewest: int):

@@ -1,22 +1,23 @@
 """One training step, in two ways: called from Python, or recorded once as a CUDA graph and replayed.
 
-Why a GPU waits: a step of a small network is some hundreds of kernels, and Python takes longer to start each of them than
-the GPU to finish it. A CUDA graph is the list of these kernels with the addresses of their inputs and outputs; one call
-starts them all. Whatever changes from step to step must therefore stand in a tensor that stays in its place: the batch,
-beta, the capacity, the learning rates, the row of the table that the terms are written to.
+Why a GPU waits: a step of a small network is some hundreds of kernels, and Python takes longer to start each of them
+than the GPU takes to finish it. A CUDA graph is the list of these kernels with the addresses of their inputs and
+outputs; one call starts them all. Whatever changes from step to step must therefore stand in a tensor that stays in its
+place: the batch, beta, the capacity, the learning rates, the row of the table that the terms are written to.
 """
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from ..data.files import first_line
+from . import system
 
-__all__ = ["Step", "train_step"]
+__all__ = ["Step", "record", "train_step"]
+
 
 def train_step(run, x: Tensor, beta: float | Tensor) -> dict[str, Tensor]:
     """One step of gradient descent on a batch x (B, C, S, S) -> the terms of its loss, in nats per image."""
@@ -35,17 +36,16 @@ def train_step(run, x: Tensor, beta: float | Tensor) -> dict[str, Tensor]:
 class Step:
     """``compute(x) -> terms`` on the images at given positions; on CUDA a replayed graph from the fourth call on.
 
-    The terms become a row of ``table``. What is recorded must not wait for the device, and depends only on the images, on
-    tensors that stay in place and on torch's random numbers; the first calls, done eagerly, are real steps. A batch of
-    another shape or dtype is computed eagerly, and so is everything after a recording that failed, with one warning.
+    The terms become a row of ``table``. What is recorded must not wait for the device, and depends only on the images,
+    on tensors that stay in place and on torch's random numbers. The first calls, computed eagerly, are real steps. A
+    batch of another shape or dtype is computed eagerly, and so is all that follows a recording that failed.
     """
 
     WARM_UP = 3      # eager steps before the recording: they create the optimiser's state and choose algorithms
 
     def __init__(self, run, compute: Callable[[Tensor], dict[str, Tensor]], table):
         self.run, self.compute, self.table = run, compute, table
-        self.enabled = can_record(run)
-        self.stream = torch.cuda.Stream() if self.enabled and run.device.type == "cuda" else None
+        self.stream = torch.cuda.Stream() if run.recordable and run.device.type == "cuda" else None
         self.eager_steps = 0
         self.batch: Tensor | None = None                  # what the graph reads: positions, or pixels
         self.replay: Callable[[], None] | None = None
@@ -55,11 +55,11 @@ class Step:
         self.run.set_dials()
         self.table.begin_row()
         batch = index if self.run.resident else self.run.pixels(index)
-        if self.enabled and self.replay is None and len(batch) == self.run.batch_size:
+        if self.run.recordable and self.replay is None and len(batch) == self.run.batch_size:
             if self.eager_steps == self.WARM_UP:
                 self._record(batch)
             self.eager_steps += 1
-        if self.replay is not None and (batch.shape, batch.dtype) == (self.batch.shape, self.batch.dtype):
+        if self.run.recordable and self.replay and (batch.shape, batch.dtype) == (self.batch.shape, self.batch.dtype):
             self.batch.copy_(batch)
             self.replay()
         else:
@@ -72,8 +72,7 @@ class Step:
     def _eagerly(self, batch: Tensor):
         """Work on the stream that is recorded later, because autograd keeps the stream of each gradient."""
         if self.stream is None:
-            self._work(batch)
-            return
+            return self._work(batch)
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
             self._work(batch)
@@ -84,39 +83,18 @@ class Step:
         try:
             self.replay = record(lambda: self._work(self.batch), self.stream)
         except RuntimeError as error:
-            self.enabled = False
-            self.run.renew_scaler()                       # it may be in the middle of a step
-            warnings.warn(f"the training step cannot be recorded as a CUDA graph ({first_line(error)}): training continues "
-                          "without, more slowly", stacklevel=2)
-
-
-def can_record(run) -> bool:
-    """Whether a run's steps can be CUDA graphs: in one process, on the current CUDA device."""
-    if run.device.type != "cuda" or run.ranks.world > 1:
-        return False
-    return run.device.index in (None, torch.cuda.current_device())
+            self.run.stop_recording()
+            why = first_line(error.__context__ or error)       # the end of a broken recording is an error, too
+            warnings.warn(f"the step cannot be a CUDA graph ({why}): training continues without, more slowly", stacklevel=2)
 
 
 def record(work: Callable[[], None], stream) -> Callable[[], None]:
-    """Record what ``work`` starts on the device, without running it -> the function that runs it."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-        work()
-    return graph.replay
-
-
-@contextmanager
-def rates_from(tensors: list[Tensor], optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Let the optimiser read its learning rates from ``tensors``, one per parameter group, inside the block.
-
-    Before and after it, schedules and checkpoints find plain numbers. With an empty list, nothing changes.
-    """
-    numbers = [group["lr"] for group in optimizer.param_groups]
-    recording = any(rate.is_cuda for rate in tensors) and torch.cuda.is_current_stream_capturing()
-    for group, rate in zip(optimizer.param_groups, tensors):
-        group.update(lr=rate, capturable=recording)
+    """Record what ``work`` starts on the device without running it -> the function that runs it, or RuntimeError."""
+    graph, noise = torch.cuda.CUDAGraph(), torch.cuda.get_rng_state(stream.device)
     try:
-        yield
-    finally:
-        for group, number in zip(optimizer.param_groups, numbers):
-            group.update(lr=number, capturable=False)
+        with torch.cuda.stream(stream), torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            work()
+    except RuntimeError:
+        system.renew_generator(stream.device, noise)
+        raise
+    return graph.replay

@@ -15,7 +15,7 @@ import torch
 from ..data import Images
 from ..data.files import fcntl
 
-__all__ = ["Stop", "folder_lock", "keep_memory", "leave", "occupy", "resident", "seeded", "stop_signals"]
+__all__ = ["Stop", "folder_lock", "keep_memory", "leave", "occupy", "renew_generator", "resident", "seeded", "stop_signals"]
 
 RUNNING = ".running"                             # locked by each run that is under way in its folder
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3      # glibc's malloc.h
@@ -59,6 +59,17 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
         yield
 
 
+def renew_generator(device: torch.device, state: torch.Tensor):
+    """Let torch's generator of a CUDA device continue from ``state`` (``torch.cuda.get_rng_state``) in a new object.
+
+    When the recording of a CUDA graph fails, the generator's own object counts as recording for ever, and every draw
+    raises an error (torch before 2.12: pytorch issue 171263).
+    """
+    fresh = torch.Generator(device)
+    fresh.set_state(state)
+    torch.cuda.default_generators[device.index].graphsafe_set_state(fresh)
+
+
 @contextmanager
 def folder_lock(folder: pathlib.Path | None) -> Iterator[None]:
     """Hold a lock on ``folder`` inside the block, so that only one process at a time looks for its checkpoints.
@@ -81,8 +92,9 @@ def folder_lock(folder: pathlib.Path | None) -> Iterator[None]:
 def occupy(folder: pathlib.Path | None, alone: bool) -> IO | None:
     """Note that a run is under way in ``folder``, until ``leave`` gets what is returned or the process ends.
 
-    To be called, like ``leave``, by who holds the ``folder_lock``. Raises ValueError if the run must be ``alone`` and another is under way there. Does nothing, and returns None, for no
-    folder, on Windows, and in folders that cannot be written to.
+    To be called, like ``leave``, by who holds the ``folder_lock``. Raises ValueError if the run must be ``alone`` and
+    another is under way there. Does nothing, and returns None, for no folder, on Windows, and in folders that cannot be
+    written to.
     """
     if folder is None or fcntl is None:
         return None
