@@ -35,6 +35,11 @@ def explorer_of(rng):
     return LatentExplorer(models[0] if len(models) == 1 else dict(zip("a<", models)), images, Tiny(), factors)
 
 
+def living():
+    """How many widgets the process holds, in ipywidgets 8 or 7."""
+    return len(widgets.widget._instances if hasattr(widgets.widget, "_instances") else widgets.Widget.widgets)
+
+
 def buttons(widget):
     """All buttons under a widget."""
     found = [widget] if isinstance(widget, widgets.Button) else []
@@ -90,14 +95,14 @@ def look(explorer, name):
 
 def run(count, seed, folder):
     """``count`` events, a new explorer after every thousandth."""
-    rng, alive, first, explorer = random.Random(seed), [], None, None
+    rng, alive, first, explorer, before = random.Random(seed), [], None, None, living()
     for n in range(count):
         if n % 1000 == 0:
             if explorer is not None:
                 explorer.close()
             explorer = explorer_of(rng)
             gc.collect()
-            alive.append(len(getattr(widgets.Widget, "widgets", None) or widgets.widget._instances))
+            alive.append(living() - before)
         event(explorer, rng)
         if n % EVERY == EVERY - 1:
             look(explorer, f"after event {n} of seed {seed}")
