@@ -128,14 +128,6 @@ def test_a_wing_loads_no_other_package(last):
     assert len(said.splitlines()) == len(wings)
 
 
-def test_training_needs_no_figures_and_no_tensorboard():
-    """Without a notebook or a log folder, what draws and what logs is never imported."""
-    loaded = set(python("import sys; from bvae_helpers import training, checkpoints, metrics; "
-                        "print(*{m.split('.')[0] for m in sys.modules})").split())
-    assert "torch" in loaded
-    assert not loaded & {"matplotlib", "tensorboard", "sklearn", "ipywidgets", "ray", "h5py"}
-
-
 def test_the_top_level_stays_small():
     names = {path.name for path in (ROOT / "bvae_helpers").iterdir()} - {"__pycache__"}
     assert len(names) <= 15, sorted(names)
