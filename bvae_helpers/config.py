@@ -223,9 +223,9 @@ def _checked_number(f, value, kind):
 
 
 def _short(value):
-    """``repr`` of a value for an error message, at most 80 characters."""
+    """``repr`` of a value for an error message, in one line of at most 80 characters."""
     try:
-        text = repr(value)
-    except ValueError:          # an int of more than 4,300 digits
-        return "a number of thousands of digits"
+        text = " ".join(repr(value).split())
+    except Exception:           # an int of more than 4,300 digits, or a class whose own __repr__ fails
+        return f"a value of type {type(value).__name__} that cannot be shown"
     return text if len(text) <= 80 else f"{text[:77]}..."

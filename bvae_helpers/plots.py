@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib import rcParams
+from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
@@ -21,9 +22,9 @@ from . import latents as L
 from .data import as_images, to_batch, to_rgb
 from .metrics import factor_entropies, mutual_information
 
-__all__ = ["COLOURS", "Shown", "carried", "curves", "early_pictures", "factor_report", "grid", "group_runs",
-           "heat_map", "information_share", "kl_bars", "kl_over_time", "latent_labels", "lines", "rows", "set_style", "sheet",
-           "show", "signature", "tradeoff"]
+__all__ = ["COLOURS", "Shown", "carried", "curves", "diagram", "early_pictures", "factor_report", "grid", "group_runs",
+           "heat_map", "information_share", "kl_bars", "kl_over_time", "latent_labels", "latent_maps", "lines", "rows",
+           "set_style", "sheet", "show", "signature", "tradeoff"]
 
 # The palette of Okabe & Ito, safe for colour-blind readers
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000"]
@@ -225,6 +226,76 @@ def early_pictures(history) -> Figure:
     steps = sorted(history.pictures)
     pictures = [history.pictures[steps[0]][0], *(history.pictures[s][1] for s in steps)]
     return rows(pictures, ["original", *(f"step {s:,}" for s in steps)])
+
+
+# The model, and its latent space in two dimensions
+
+def diagram(model: nn.Module, image) -> Figure:
+    """One image on its way through the model: encoder, the Gaussian over each latent, one draw of z, decoder.
+
+    ``image`` (C, S, S) or (1, C, S, S). A bar reaches from mu - sigma to mu + sigma of its latent.
+    """
+    image = torch.as_tensor(image).reshape(1, *image.shape[-3:])
+    mu, logvar = L.encode(model, image)
+    sigma = (0.5 * logvar).exp()
+    names = [f"z{d}" for d in range(mu.shape[1])]
+    figure, axes = plt.subplots(1, 5, figsize=(10, 2.6), width_ratios=(2, 1.4, 2.2, 1.4, 2))
+    _framed(axes[0], image, "image x")
+    _funnel(axes[1], "encoder\nq(z | x)", left=1.0, right=0.4)
+    axes[2].errorbar(mu[0].numpy(), range(len(names)), xerr=sigma[0].numpy(), fmt="o", capsize=3, color=COLOURS[0])
+    axes[2].axvline(0, color="0.4", linewidth=1, linestyle="--")
+    axes[2].set(title="μ ± σ of each latent", xlim=(-3, 3), ylim=(len(names) - 0.5, -0.5))
+    axes[2].set_yticks(range(len(names)), names)
+    _funnel(axes[3], "draw z\nfrom q, then\ndecoder\np(x | z)", left=0.4, right=1.0)
+    _framed(axes[4], L.decode(model, mu), "reconstruction")
+    return figure
+
+
+def _framed(ax, image: Tensor, title: str) -> None:
+    """One image (1, C, S, S) in its axes."""
+    ax.imshow(to_rgb(to_batch(image))[0].clamp(0, 1).permute(1, 2, 0).numpy())
+    ax.set(title=title, xticks=[], yticks=[])
+    ax.grid(False)
+
+
+def _funnel(ax, text: str, left: float, right: float) -> None:
+    """A trapezoid with ``text`` in it; its two upright sides have the heights ``left`` and ``right``, of at most 1."""
+    corners = [(0.1, 0.5 - left / 2), (0.1, 0.5 + left / 2), (0.9, 0.5 + right / 2), (0.9, 0.5 - right / 2)]
+    ax.fill(*zip(*corners), color=COLOURS[5], alpha=0.35)
+    ax.text(0.5, 0.5, text, ha="center", va="center", fontsize=9)
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    ax.set_axis_off()
+
+
+def latent_maps(models: dict[str, nn.Module], images, values: Sequence[float], side: int = 9) -> Figure:
+    """The latent space of models with two latents: above, the codes of the images; below, what the decoder draws there.
+
+    ``models``: from title to model. A dot is the mean of an image's code, coloured by its entry of ``values`` (N,), and the
+    ellipse around it is one sigma wide each way. Below, ``side`` x ``side`` points of the same square are decoded.
+    """
+    figure, axes = plt.subplots(2, len(models), figsize=(3.1 * len(models), 6.4), squeeze=False)
+    for (title, model), (above, below) in zip(models.items(), axes.T):
+        mu, logvar = L.encode(model, images)
+        reach = max(2.5, 1.05 * float(mu.abs().max()))
+        _map_of_codes(above, mu, logvar, values)
+        above.set(title=title, xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+        line = torch.linspace(-reach, reach, side)
+        z = torch.cartesian_prod(line.flip(0), line).flip(1)            # row by row: z1 falls, z0 rises
+        canvas, _ = sheet(L.decode(model, z).unflatten(0, (side, side)).unbind(0))
+        below.imshow(canvas.numpy(), extent=(-reach, reach, -reach, reach))
+        below.grid(False)
+        below.set_xlabel("z0")
+    axes[0, 0].set_ylabel("z1 (codes of the images)")
+    axes[1, 0].set_ylabel("z1 (decoded)")
+    return figure
+
+
+def _map_of_codes(ax, mu: Tensor, logvar: Tensor, values: Sequence[float]) -> None:
+    """Dots at mu (N, 2), coloured by ``values``, each in an ellipse that reaches one sigma each way."""
+    width, height = (2 * (0.5 * logvar).exp()).numpy().T
+    dots = ax.scatter(*mu.numpy().T, c=np.asarray(values), cmap="viridis", s=8, zorder=2)
+    ax.add_collection(EllipseCollection(width, height, np.zeros(len(mu)), units="xy", offsets=mu.numpy(), facecolors="none",
+                                        edgecolors=dots.to_rgba(np.asarray(values)), offset_transform=ax.transData))
 
 
 # Charts of numbers

@@ -10,6 +10,7 @@ project_copyright = "Vishva MV and the contributors"
 version = release = __version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax"]
+root_doc = "course"                  # index.html is the front page, made by tools/front.py
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = project

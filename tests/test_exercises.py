@@ -92,6 +92,11 @@ def test_solution_passes(name, capsys):
     assert said(name, defined(FOUND[name][1]), capsys).startswith("correct: ")
 
 
+def test_the_rotated_model_of_notebook_06_passes_its_own_exercise(capsys):
+    from bvae_helpers.teach.exercises.e06_disentanglement import rotated_model
+    assert said("check_rotated", rotated_model, capsys).startswith("correct: ")
+
+
 @pytest.mark.parametrize("name, number, parameters, body", RIGHT, ids=[f"{r[0]} {r[1]}" for r in RIGHT])
 def test_right_answer_of_another_style_passes(name, number, parameters, body, capsys):
     assert said(name, answer(parameters, body), capsys).startswith("correct: ")

@@ -160,8 +160,8 @@ def page_of(tmp_path_factory, sprites):
 
 # The decoder
 
-def compare(page, module, inputs):
-    written = network(module, inputs)
+def compare(page, module, inputs, coarse=0.0):
+    written = network(module, inputs, coarse)
     with torch.no_grad():
         outputs = module(inputs).flatten(1).tolist()
     kernel = page.evaluate("bytes => btoa(String.fromCharCode(...bytes))", list((PAGE / "kernel.wasm").read_bytes()))
@@ -205,19 +205,32 @@ def test_weights_take_16_bits_where_that_changes_no_pixel_by_more_than_a_ten_tho
     torch.manual_seed(0)
     row, z = nn.Sequential(nn.Linear(4, 200), nn.ReLU(), nn.Linear(200, 9), nn.Sigmoid()), torch.randn(50, 4)
     small = network(row, z)
-    assert all(layer["half"] for layer in small["layers"])
+    assert {layer["bits"] for layer in small["layers"]} == {16}
     with torch.no_grad():
         row[2].weight *= 100
     large = network(row, z)
-    assert not any(layer["half"] for layer in large["layers"])
+    assert {layer["bits"] for layer in large["layers"]} == {32}
     assert len(large["weights"]) == pytest.approx(2 * len(small["weights"]), rel=0.01)
     with torch.no_grad():
         row[2].weight.copy_(row[2].weight.half().float())
         row[0].weight.copy_(row[0].weight.half().float())
         row[0].bias.copy_(row[0].bias.half().float())
         row[2].bias.copy_(row[2].bias.half().float())
-    assert all(layer["half"] for layer in network(row, z)["layers"])          # as large, but nothing is lost
+    assert {layer["bits"] for layer in network(row, z)["layers"]} == {16}          # as large, but nothing is lost
     assert LARGEST_DIFFERENCE == 1e-4
+
+
+def test_large_matrices_take_8_bits_where_that_is_allowed_and_changes_little(calculator):
+    torch.manual_seed(0)
+    row, z = nn.Sequential(nn.Linear(4, 300), nn.ReLU(), nn.Linear(300, 128), nn.Sigmoid()), torch.randn(50, 4)
+    stored = [[layer["bits"] for layer in network(row, z, coarse)["layers"]] for coarse in (0.0, 1e-5, 0.02)]
+    assert stored == [[16, 16, 16, 16], [16, 16, 16, 16], [16, 16, 8, 16]]
+    assert len(network(row, z, 0.02)["weights"]) < 0.6 * len(network(row, z)["weights"])
+    assert 1e-5 < max(compare(calculator, row, z, 0.02)) < 0.02
+    with torch.no_grad():                               # rounded before, it is not changed
+        scales = row[2].weight.abs().amax(1, keepdim=True) / 127
+        row[2].weight.copy_((row[2].weight / scales).round() * scales)
+    assert max(compare(calculator, row, z, 0.02)) < 1e-4
 
 
 def test_what_the_page_cannot_compute_is_refused():

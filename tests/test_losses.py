@@ -194,3 +194,38 @@ def test_conversions_by_hand():
     assert L.convert_beta(1.0, "gaussian", "sum", 4096, 10, sigma=math.sqrt(0.5)) == pytest.approx(1.0)
     with pytest.raises(ValueError, match="sum or mean or mean_mean"):
         L.convert_beta(1.0, "sum", "avg", 1, 1)
+
+
+def test_shared_latents_are_averaged_and_the_others_kept():
+    mu = torch.tensor([[0.0, 1.0, 2.0], [0.4, 1.2, -2.0]])              # one pair: its images differ in z2
+    logvar = torch.tensor([[0.0, -1.0, -2.0], [0.5, -1.5, -3.0]])
+    mean, log_variance = L.average_shared(mu, logvar)
+    torch.testing.assert_close(mean, torch.tensor([[0.2, 1.1, 2.0], [0.2, 1.1, -2.0]]))
+    variance = logvar.exp().mean(0)
+    torch.testing.assert_close(log_variance.exp()[:, :2], variance[:2].expand(2, 2))
+    torch.testing.assert_close(log_variance[:, 2], logvar[:, 2])
+
+
+def test_each_pair_has_its_own_shared_latents():
+    mu = torch.tensor([[0.0, 0.0], [1.0, 1.0], [3.0, 0.1], [1.2, -4.0]])     # rows 0 and 2, rows 1 and 3
+    mean, _ = L.average_shared(mu, torch.zeros(4, 2))
+    torch.testing.assert_close(mean, torch.tensor([[0.0, 0.05], [1.1, 1.0], [3.0, 0.05], [1.1, -4.0]]))
+
+
+def test_the_distance_of_a_pair_is_the_kl_between_its_posteriors():
+    """z0 and z1 differ by the same in mean; the KL is larger where the second posterior is the narrower one."""
+    mu, logvar = torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 0.0]]), torch.tensor([[0.0, 0.0, 0.0], [-2.0, 2.0, 0.0]])
+    mean, _ = L.average_shared(mu, logvar)
+    assert mean[0].tolist() == [0.0, 0.5, 0.0]
+
+
+def test_a_gradient_flows_through_the_average_to_both_images():
+    mu, logvar = torch.randn(2, 6, 4, requires_grad=True).unbind(0)
+    mean, log_variance = L.average_shared(mu, logvar)
+    weights = torch.autograd.grad(mean.sum() + log_variance.sum(), [mu, logvar])
+    assert all((w > 0).all() for w in weights)
+
+
+def test_half_a_pair_is_refused():
+    with pytest.raises(ValueError, match="even number of images, got 3"):
+        L.average_shared(torch.zeros(3, 2), torch.zeros(3, 2))

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from bvae_helpers import checkpoints, latents, plots
 from bvae_helpers.data import Sprites, render
+from bvae_helpers.model import BetaVAE
 from bvae_helpers.training.history import History
 
 
@@ -92,3 +93,31 @@ def test_heat_map_writes_every_number_in_its_place():
     assert {t.get_text(): t.get_position() for t in first.texts} == {"0.10": (0, 0), "0.90": (1, 0)}
     assert [t.get_text() for t in second.texts] == ["0.50", "inf"]
     assert first.texts[1].get_color() == "white"            # readable on a dark cell
+
+
+def test_diagram_shows_the_posterior_of_every_latent(sprites):
+    model = checkpoints.load_pretrained("vae")
+    figure = plots.diagram(model, sprites[0][3])
+    (dots, _, (bars,)), = [container for container in figure.axes[2].containers]
+    mu, logvar = latents.encode(model, sprites[0][3:4])
+    assert torch.allclose(torch.as_tensor(dots.get_xdata()), mu[0])
+    width = [segment[1, 0] - segment[0, 0] for segment in bars.get_segments()]
+    assert torch.allclose(torch.tensor(width), (0.5 * logvar[0]).exp().double() * 2, atol=1e-6)
+    words = " ".join(text.get_text() for ax in figure.axes for text in ax.texts)
+    assert "encoder" in words and "decoder" in words
+
+
+def test_latent_maps_put_codes_and_their_pictures_in_one_square(sprites):
+    torch.manual_seed(0)
+    model = BetaVAE(in_channels=1, latent_dim=2, hidden_dims=[4, 4])
+    images, factors = sprites
+    figure = plots.latent_maps({"a": model, "b": model}, images[:40], factors[:40, 3].tolist(), side=3)
+    above, below = figure.axes[0], figure.axes[2]
+    mu, logvar = latents.encode(model, images[:40])
+    dots, ellipses = above.collections
+    assert torch.allclose(torch.as_tensor(dots.get_offsets().data).float(), mu)
+    assert torch.allclose(torch.as_tensor(ellipses.get_widths()).float(), 2 * (0.5 * logvar[:, 0]).exp(), atol=1e-5)
+    assert above.get_xlim() == pytest.approx(below.get_xlim()) and above.get_title() == "a"
+    drawn = torch.as_tensor(below.images[0].get_array())
+    corner = plots.sheet([latents.decode(model, torch.tensor([[-above.get_xlim()[1], above.get_ylim()[1]]]))])[0]
+    assert torch.allclose(drawn[:64, :64], corner, atol=1e-5)           # above left: z0 smallest, z1 largest

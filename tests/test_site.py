@@ -60,7 +60,7 @@ def pages(site):
 def test_it_has_every_notebook_guide_and_module_and_is_small(site):
     names = {str(path.relative_to(site).with_suffix("")) for path in site.rglob("*.html")}
     guides = {f"guides/{path.stem}" for path in (ROOT / "docs" / "guides").glob("*.md")}
-    wanted = {"index", "search", "CHANGELOG", "CONTRIBUTING", *guides, *(f"notebooks/{name}" for name in NOTEBOOKS),
+    wanted = {"index", "course", "search", "CHANGELOG", "CONTRIBUTING", *guides, *(f"notebooks/{name}" for name in NOTEBOOKS),
               *(f"api/{name}" for name in ("config", "model", "losses", "data", "metrics", "training", "plots", "explorer"))}
     assert wanted <= names
     assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) <= MOST_MB * 1e6
@@ -130,14 +130,13 @@ def test_the_sliders_of_the_front_page_move_the_picture(site, browser):
     context = browser.new_context(offline=True, viewport={"width": 1200, "height": 1000})
     page = context.new_page()
     page.goto((site / "index.html").as_uri())
-    frame = page.frame_locator("iframe.live")
-    slider = frame.locator("input[type=range]").first
+    slider = page.locator("input[type=range]:visible").first
     slider.scroll_into_view_if_needed()
     pictures = "() => [...document.querySelectorAll('canvas')].map(c => c.toDataURL()).join()"
-    inner = page.frame(url=lambda url: "live/btcvae" in url)
-    inner.wait_for_selector("canvas")
-    before = inner.evaluate(pictures)
+    before = page.evaluate(pictures)
     slider.focus()
     page.keyboard.press("End")
-    inner.wait_for_function(f"before => ({pictures})() !== before", arg=before, timeout=30_000)
+    page.wait_for_function(f"before => ({pictures})() !== before", arg=before, timeout=30_000)
+    page.get_by_role("link", name="a course").click()
+    assert page.url == (site / "course.html").as_uri()
     context.close()

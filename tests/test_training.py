@@ -338,6 +338,21 @@ def test_of_two_runs_with_other_settings_started_at_once_one_refuses(tmp_path):
     assert "holds a run with other settings (beta 4.0 there, 2.0 here)" in said[0]
 
 
+def test_no_run_begins_again_where_another_is_under_way(tmp_path):
+    """``resume=False`` would move the files of the other run aside. Afterwards the folder is free again."""
+    config, said = small_config(tmp_path, epochs=1), []
+
+    def intrude(run):
+        with pytest.raises(ValueError, match="another run is under way in") as error:
+            train(config, resume=False)
+        said.append(str(error.value))
+
+    train(config, watch=intrude)
+    assert said and (tmp_path / "final_model.pt").exists() and not (tmp_path / "previous-1").exists()
+    train(config, resume=False)
+    assert (tmp_path / "previous-1" / "final_model.pt").exists()
+
+
 def test_a_resumed_and_a_complete_run_say_so(tmp_path, capsys):
     config = small_config(tmp_path)
     train(config, stop_after=3, progress=True)

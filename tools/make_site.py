@@ -7,6 +7,7 @@ The pages are prepared in a folder of their own, so that the repository's files 
 - notebooks keep their committed outputs; the alt texts of their figures move to where MyST-NB looks for them,
   and below each cell that shows an explorer of a shipped model stands the same explorer as a live page;
 - the Colab badge is a local picture;
+- index.html is the front page that tools/front.py makes, course.html the table of contents;
 - one page of reference is made for each public module.
 """
 
@@ -22,6 +23,8 @@ from sphinx.cmd.build import build_main
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+import front  # noqa: E402
 
 from bvae_helpers import checkpoints  # noqa: E402
 from bvae_helpers.config import Config  # noqa: E402
@@ -43,6 +46,7 @@ def main(arguments=None):
     with tempfile.TemporaryDirectory() as source:
         prepare(pathlib.Path(source))
         failed = build_main(["-b", "html", "-q", "-E", "-W", "--keep-going", "-d", f"{source}/.doctrees", source, str(args.out)])
+    front.write(args.out / "index.html", course="course.html")
     for left_over in (args.out / ".buildinfo", args.out / "objects.inv"):
         left_over.unlink(missing_ok=True)
     if not failed:

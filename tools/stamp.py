@@ -35,6 +35,12 @@ def address():
     return project["urls"]["repository"].rstrip("/")
 
 
+def site():
+    """The website's address, where GitHub Pages publishes what .github/workflows/site.yml builds."""
+    owner, name = address().removeprefix("https://github.com/").split("/")
+    return f"https://{owner.lower()}.github.io/{name}/"
+
+
 def version():
     """The package's version, which the notebooks carry as the one they were made with."""
     text = (ROOT / "bvae_helpers" / "__init__.py").read_text(encoding="utf-8")
@@ -54,8 +60,9 @@ def badge(name):
 
 
 def stamp_text(text):
-    """Text with the address in badges, in ``git clone`` and in ``git+`` lines. Other links stay as they are."""
+    """Text with the address in badges, in ``git clone`` and ``git+`` lines, and that of the site. Other links stay."""
     repository = address().removeprefix("https://github.com/")
+    text = re.sub(r"https://[\w-]+\.github\.io/[\w.-]+/", site(), text)
     text = re.sub(rf"{re.escape(COLAB)}/github/[^/\s]+/[^/\s]+/blob/", f"{COLAB}/github/{repository}/blob/", text)
     return re.sub(r"(git clone |git\+)https://github\.com/[\w.-]+/[\w.-]+", rf"\g<1>{address()}", text)
 

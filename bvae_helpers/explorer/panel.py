@@ -1,6 +1,7 @@
 """One model in the explorer: its sliders, its pictures, and the filmstrip of the latent that was moved last."""
 
 import html
+import math
 from collections.abc import Callable, Sequence
 
 import ipywidgets as widgets
@@ -169,6 +170,9 @@ class Panel:
         """
         if self.quiet:
             return
+        if not math.isfinite(value):
+            self.show_z([d])
+            raise ValueError(f"a latent's value must be a finite number, got {value}")
         if "value" in getattr(self.sliders[d], "_property_lock", {}):                # this message is from a browser
             known, self.sent[d] = self.sent[d], []
             if any(abs(value - old) <= 0.6 * STEP for old in known):
@@ -216,9 +220,10 @@ class Panel:
         self.quiet = True
         try:
             for d in list(moved):
-                slider, (low, high) = self.sliders[d], self.span(d)
-                slider.min, slider.max = min(low, slider.min), max(high, slider.max)     # wide enough for the value,
-                slider.value = self.z[d].item()
+                slider, (low, high), value = self.sliders[d], self.span(d), self.z[d].item()
+                low, high = min(low, value), max(high, value)                            # a value set in the wide range stays
+                slider.min, slider.max = min(low, slider.min), max(high, slider.max)     # wide enough for the old value, too,
+                slider.value = value
                 slider.min, slider.max = low, high                                       # and then as they should be
                 self.sent[d] = [*self.sent[d], slider.value][-4:] if self.sent[d] else []
         finally:

@@ -9,6 +9,7 @@ kernel has answered the one before, and then its newest, so the last one always 
 """
 
 import html
+import math
 import os
 import pathlib
 import threading
@@ -235,8 +236,11 @@ class LatentExplorer:
     def set(self, latent: int, value: float, panel: Panel | None = None) -> None:
         """Move a slider from code, as a person would; with several models, that of one ``panel``.
 
-        Raises IndexError for a latent that the model does not have.
+        Raises IndexError for a latent that the model does not have, ValueError for a value that is not finite.
         """
+        value = float(value)
+        if not math.isfinite(value):
+            raise ValueError(f"a latent's value must be a finite number, got {value}")
         with self.lock:
             (panel or self.panel).sliders[latent].value = value
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import nn
+from tqdm.auto import tqdm
 
 from .. import latents
 from ..data import draw, render, to_batch
@@ -111,22 +112,25 @@ def evaluate(model: Any, data: Any, seeds: Sequence[int] = (0, 1, 2), train: int
     if not seeds:
         raise ValueError("seeds must hold at least one number")
     columns, seconds = {}, {}
-    for seed in seeds:
-        images, factors = draw(data, train + test, seed)
-        factors = factors[:, _scored(factors[:train], data, verbose and seed == seeds[0])]
-        mu, logvar = latents.encode(model, images)
-        codes = {MODEL: mu}
-        if active and not latents.active(mu, logvar).all():
-            codes[ACTIVE] = active_codes(mu, logvar)
-        for name in against:
-            if name != UNTRAINED or isinstance(model.encoder, nn.Module):
-                codes[name] = baseline(name, model, images, factors, seed)
-        for name, z in codes.items():
-            scores, took = score_codes(z[:train], factors[:train], z[train:], factors[train:], seed, dci)
-            if name == MODEL:
-                scores["kl"], took["kl"] = float(latents.kl_per_latent(mu, logvar).sum()), 0.0
-                collect(seconds, took)
-            collect(columns.setdefault(name, {}), scores)
+    with tqdm(desc="scores", unit="column", leave=False, disable=None if verbose else True) as bar:
+        for seed in seeds:
+            images, factors = draw(data, train + test, seed)
+            factors = factors[:, _scored(factors[:train], data, verbose and seed == seeds[0])]
+            mu, logvar = latents.encode(model, images)
+            codes = {MODEL: mu}
+            if active and not latents.active(mu, logvar).all():
+                codes[ACTIVE] = active_codes(mu, logvar)
+            for name in against:
+                if name != UNTRAINED or isinstance(model.encoder, nn.Module):
+                    codes[name] = baseline(name, model, images, factors, seed)
+            bar.total = len(seeds) * len(codes)
+            for name, z in codes.items():
+                scores, took = score_codes(z[:train], factors[:train], z[train:], factors[train:], seed, dci)
+                if name == MODEL:
+                    scores["kl"], took["kl"] = float(latents.kl_per_latent(mu, logvar).sum()), 0.0
+                    collect(seconds, took)
+                collect(columns.setdefault(name, {}), scores)
+                bar.update()
     found = Evaluation(columns.pop(MODEL), seconds, tuple(seeds), active=columns.pop(ACTIVE, {}), baselines=columns)
     if verbose:
         print(found)

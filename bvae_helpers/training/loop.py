@@ -36,7 +36,8 @@ def fit(model: BetaVAE, data, config: Config | None = None, *, resume: bool = Tr
     each epoch ("epoch") and at the end ("end"). A watcher may use ``run.model``, which is in eval mode, and draw random
     numbers: both are restored. Its exceptions end the training, after a save.
 
-    Raises ValueError for data or settings that do not fit the model or the run to resume, KeyboardInterrupt, after a
+    Raises ValueError for data or settings that do not fit the model or the run to resume, and for ``resume=False`` while
+    another run is under way in the folder; KeyboardInterrupt, after a
     save, for Ctrl-C or SIGTERM, FloatingPointError when the loss is NaN or infinite.
     """
     model = unwrap(model)

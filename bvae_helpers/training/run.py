@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
+from typing import IO
 
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
@@ -67,6 +68,7 @@ class Run:
         self.event = ""                          # why the watchers are called: "log", "epoch" or "end"
         self.board = TensorBoard(None)
         self.log_folder: str | None = None
+        self.occupied: IO | None = None          # open while this run is under way in its folder
         self.earlier_seconds = 0.0               # time spent by the calls of fit that this one resumes
         self.started = self.saved_at = self.epoch_started = time.monotonic()
         self.first_of_epoch = 0                  # the step at which this call began the current epoch
@@ -203,12 +205,27 @@ class Run:
 
     def start(self, resume: bool):
         """Resume from ``last.pt`` if ``resume`` and the file exists; otherwise move old checkpoints aside and begin."""
+        try:
+            self._start(resume)
+        except BaseException:
+            self._leave()
+            raise
+
+    def _leave(self):
+        """Let other runs have the folder."""
+        if self.occupied is not None:
+            with system.folder_lock(self.folder):
+                system.leave(self.folder, self.occupied)
+            self.occupied = None
+
+    def _start(self, resume: bool):
         torch.manual_seed(self.config.seed)
         self.log_folder = run_folder(self.config)
         self.images = system.resident(self.images, self.device)
         state = None
         if self.ranks.first:
             with system.folder_lock(self.folder):
+                self.occupied = system.occupy(self.folder, alone=not resume)
                 if resume and self.last_file:
                     state = checkpoints.load(self.last_file)
                 else:
@@ -340,6 +357,7 @@ class Run:
         """Leave the model ready for use (in eval mode), and close the logs, however the training ended."""
         self.model.eval()
         self.board.close()
+        self._leave()
 
     def take_picture(self, keep: bool = True):
         """Reconstruct the ``pictured`` images for TensorBoard and, if ``keep``, for the history."""

@@ -8,14 +8,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import IO
 
 import torch
 
 from ..data import Images
 from ..data.files import fcntl
 
-__all__ = ["Stop", "folder_lock", "keep_memory", "renew_generator", "resident", "seeded", "stop_signals"]
+__all__ = ["Stop", "folder_lock", "keep_memory", "leave", "occupy", "renew_generator", "resident", "seeded", "stop_signals"]
 
+RUNNING = ".running"                             # locked by each run that is under way in its folder
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3      # glibc's malloc.h
 
 
@@ -85,6 +87,40 @@ def folder_lock(folder: pathlib.Path | None) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def occupy(folder: pathlib.Path | None, alone: bool) -> IO | None:
+    """Note that a run is under way in ``folder``, until ``leave`` gets what is returned or the process ends.
+
+    To be called, like ``leave``, by who holds the ``folder_lock``. Raises ValueError if the run must be ``alone`` and
+    another is under way there. Does nothing, and returns None, for no folder, on Windows, and in folders that cannot be
+    written to.
+    """
+    if folder is None or fcntl is None:
+        return None
+    try:
+        file = open(folder / RUNNING, "a")
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_SH)
+    except BlockingIOError:
+        file.close()
+        raise ValueError(f"another run is under way in {str(folder)!r}, and a new one would move its files aside: use another "
+                         "save_dir, or stop that run first") from None
+    except OSError:                              # a file system without locks
+        pass
+    return file
+
+
+def leave(folder: pathlib.Path, file: IO | None) -> None:
+    """End what ``occupy`` began, and remove its file if no other run is under way."""
+    if file is None:
+        return
+    with file, suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        (folder / RUNNING).unlink()
 
 
 class Stop:

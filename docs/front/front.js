@@ -1,4 +1,4 @@
-// The two lower parts of the front page. The upper one is the explorer's page.js, whose helpers serve here too.
+// The last two parts of the front page. Before them come sweep.js and the explorer's page.js, whose helpers serve here.
 
 const front = data.front, decoder = panels[0].decode;
 const encode = makeNetwork(front.encoder.layers, bytesOf(front.encoder.weights), data.shape, wasm);
@@ -21,7 +21,7 @@ function makeSlider(id, name, attributes, say, show) {
         asked = true;
     });
     write();
-    return {input, element: make("div", {class: "latent"}, make("label", {for: id}, name), value, input)};
+    return {input, write, element: make("div", {class: "latent"}, make("label", {for: id}, name), value, input)};
 }
 
 function makeFigure(canvas, caption) {
@@ -118,5 +118,6 @@ function showTurn() {
     turned.film.forEach((canvas, k) => paint(canvas, decoder(turnBack(-2 + 4 * k / (STEPS - 1), 0, angle))));
 }
 
+if (front.sweep.length) buildSweep();
 buildTruth();
 buildTurn();

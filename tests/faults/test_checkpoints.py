@@ -9,7 +9,6 @@ import torch
 from conftest import new_model, small_config, small_pictures
 
 from bvae_helpers import checkpoints, latents
-from bvae_helpers.config import Config
 from bvae_helpers.training import fit
 
 PICTURES = small_pictures(40)
@@ -163,15 +162,3 @@ def same(one, two):
 
 def test_mutated_checkpoints(tmp_path):
     run(60, 0, tmp_path)
-
-
-def test_settings_of_any_kind():
-    rng = random.Random(0)
-    names, values = list(Config().to_dict()), [*VALUES, *Config().to_dict().values()]
-    for _ in range(500):
-        chosen = {name: rng.choice(values) for name in rng.sample(names, rng.choice((1, 1, 2)))}
-        try:
-            config = Config(**chosen)
-        except ValueError:
-            continue
-        assert Config(**config.to_dict()).to_dict() == config.to_dict()

@@ -20,7 +20,8 @@
 //         {kind: "norm", channels}: a scale for each channel, then a shift for each
 //         {kind: "leaky", slope} | {kind: "sigmoid"} | {kind: "shape", shape}
 //         {kind: "shuffle" | "unshuffle", factor}: channels become squares of pixels, or the reverse
-// Those with weights have `half` too: 16 bits for each number in `bytes`, or 32.
+// Those with weights have `bits`, of each number in `bytes`: 16 or 32. In 8 bits, a dense layer has whole numbers for
+// its matrix; after it come, in 32 bits, a scale and then a bias for each output.
 function makeNetwork(layers, bytes, shape, wasm) {
     const build = {size: 0, prepare: [], steps: [], heap: null, words: null, mac: null};
     const inputs = count(shape), start = room(build, inputs);
@@ -97,9 +98,19 @@ function weightCount(layer) {
 }
 
 function readWeights(layer, bytes, position) {
-    const total = weightCount(layer), end = position + total * (layer.half ? 2 : 4);
+    const total = weightCount(layer);
+    if (layer.bits === 8) return readMatrix(bytes, position, total, layer.outputs);
+    const end = position + total * layer.bits / 8;
     const part = bytes.slice(position, end).buffer;         // a copy starts where numbers may start
-    const weights = layer.half ? Float32Array.from(new Uint16Array(part), fromHalf) : new Float32Array(part);
+    const weights = layer.bits === 16 ? Float32Array.from(new Uint16Array(part), fromHalf) : new Float32Array(part);
+    return [weights, end];
+}
+
+function readMatrix(bytes, position, total, outputs) {
+    const middle = position + total - outputs, end = middle + 8 * outputs;
+    const scales = new Float32Array(bytes.slice(middle, end).buffer), weights = new Float32Array(total);
+    new Int8Array(bytes.slice(position, middle).buffer).forEach((whole, i) => weights[i] = whole * scales[i % outputs]);
+    weights.set(scales.subarray(outputs), total - outputs);
     return [weights, end];
 }
 

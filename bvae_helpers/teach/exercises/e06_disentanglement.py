@@ -129,6 +129,20 @@ def _disentanglement(table: np.ndarray, base: float | None = None) -> float:
     return float((_purity(table, base) * table.sum(1)).sum() / table.sum())
 
 
+def rotated_model(model: BetaVAE, rotation: torch.Tensor) -> BetaVAE:
+    """A copy of a model with the mean codes R mu and the same pictures; ``rotation``: R (D, D), orthogonal.
+
+    The notebook shows such a model long before the exercise that asks for this function.
+    """
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        last, first = twin.encoder.fc_mu, twin.decoder.decoder_input[0]
+        last.weight.copy_(rotation @ last.weight)
+        last.bias.copy_(rotation @ last.bias)
+        first.weight.copy_(first.weight @ rotation.T)
+    return twin
+
+
 @attempt
 def check_rotated(answer: Answer) -> str:
     for latents, seed in ((4, 0), (3, 1)):
