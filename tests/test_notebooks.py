@@ -71,7 +71,8 @@ def test_cells_are_short(notebook):
     lines = [text_of(c).splitlines() for c in notebook.code]
     assert max(map(len, lines)) <= 25, f"a cell of {max(map(len, lines))} lines"
     assert statistics.median(map(len, lines)) <= 8
-    wide = [line for c, cell in zip(notebook.code, lines) if not is_setup(text_of(c)) for line in cell if len(line) > 88]
+    wide = [line for c, cell in zip(notebook.code, lines) if not is_setup(text_of(c)) for line in cell
+            if len(line) > 88]
     assert not wide, f"wider than 88 columns: {wide[0]}"
 
 
@@ -123,7 +124,8 @@ NO_NUMBER = (r"\[[^\]]*\]\([^)]*\)|`[^`]*`|\$[^$]*\$"                           
 
 
 def claims(notebook):
-    """(cell, code cells above it) of each paragraph *What to notice* that names a number: those since the paragraph before."""
+    """(cell, code cells above it) of each paragraph *What to notice* that names a number: those since the paragraph
+    before."""
     above = []
     for cell in notebook.cells:
         if cell["cell_type"] == "code":
