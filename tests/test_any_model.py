@@ -17,7 +17,8 @@ class Halves(nn.Module):
 
     def __init__(self, channels, latents):
         super().__init__()
-        self.net = nn.Sequential(nn.Flatten(), nn.Linear(channels * SIDE ** 2, 32), nn.Tanh(), nn.Linear(32, 2 * latents))
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(channels * SIDE ** 2, 32), nn.Tanh(),
+                                 nn.Linear(32, 2 * latents))
 
     def forward(self, x):
         return self.net(x).chunk(2, dim=1)
@@ -76,7 +77,8 @@ def test_latents_figures_and_explorer(model):
     assert explorer.picture.value != before and explorer.message.value == ""
 
 
-@pytest.mark.parametrize("convert", (lambda x: x.numpy(), lambda x: x / 255, lambda x: (x / 255).numpy().astype(np.float64),
+@pytest.mark.parametrize("convert", (lambda x: x.numpy(), lambda x: x / 255,
+                                     lambda x: (x / 255).numpy().astype(np.float64),
                                      lambda x: (x / 255).bfloat16()), ids=["numpy", "float", "float64", "bfloat16"])
 def test_images_of_any_kind(convert):
     model, (images, factors) = Theirs(), small()

@@ -84,7 +84,8 @@ class LatentExplorer:
         self.toward = widgets.Dropdown(options=[(f"image {k + 1}", k) for k in range(len(choices))],
                                        value=min(1, len(choices) - 1), layout={"width": "100px"})
         self.t = widgets.FloatSlider(value=0, min=0, max=1, step=0.01, description="interpolate to",
-                                     readout_format=".2f", style={"description_width": "90px"}, layout={"width": "300px"})
+                                     readout_format=".2f", style={"description_width": "90px"},
+                                     layout={"width": "300px"})
         self.play = widgets.Play(min=0, max=10 ** 6, interval=BEAT)
         self.wide = widgets.Checkbox(description="±3", indent=False, layout={"width": "60px"})
         self.difference = widgets.Checkbox(description="difference", indent=False, layout={"width": "110px"})
