@@ -22,12 +22,13 @@ from . import latents as L
 from .data import as_images, to_batch, to_rgb
 from .metrics import factor_entropies, mutual_information
 
-__all__ = ["COLOURS", "Shown", "carried", "curves", "diagram", "early_pictures", "factor_report", "grid", "group_runs",
-           "heat_map", "information_share", "kl_bars", "kl_over_time", "latent_labels", "latent_maps", "lines", "rows",
-           "set_style", "sheet", "show", "signature", "tradeoff"]
+__all__ = ["COLOURS", "DPI", "SHOWN_DPI", "Shown", "carried", "curves", "diagram", "early_pictures", "factor_report", "grid",
+           "group_runs", "heat_map", "information_share", "kl_bars", "kl_over_time", "latent_labels", "latent_maps", "lines",
+           "rows", "set_style", "sheet", "show", "signature", "tradeoff"]
 
 # The palette of Okabe & Ito, safe for colour-blind readers
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000"]
+DPI, SHOWN_DPI = 160, 100       # dots per inch of a figure's PNG, and at which a notebook shows it: sharp on a projector, too
 LEAST_IMAGES = 100      # fewer overestimate the information so much that every latent would get a factor's name
 
 
@@ -35,18 +36,19 @@ def set_style() -> None:
     """Give all figures one look."""
     rcParams.update({
         "axes.prop_cycle": plt.cycler(color=COLOURS), "axes.spines.top": False, "axes.spines.right": False,
-        "axes.grid": True, "grid.alpha": 0.25, "figure.dpi": 80, "font.size": 10, "legend.frameon": False,
+        "axes.grid": True, "grid.alpha": 0.25, "figure.dpi": DPI, "font.size": 10, "legend.frameon": False,
         "image.cmap": "gray", "image.interpolation": "nearest", "figure.constrained_layout.use": True})
 
 
 class Shown:
-    """A figure as a notebook displays it: a PNG with alt text."""
+    """A figure as a notebook displays it: a PNG of ``dpi`` dots per inch, with alt text and the width to show it at."""
 
-    def __init__(self, png: bytes, alt: str):
+    def __init__(self, png: bytes, alt: str, dpi: float = DPI):
         self.png, self.alt = png, alt
+        self.width = round(int.from_bytes(png[16:20], "big") * SHOWN_DPI / dpi)      # the header holds the width in pixels
 
     def _repr_png_(self):
-        return self.png, {"alt": self.alt}
+        return self.png, {"alt": self.alt, "width": self.width}
 
     def __repr__(self):
         return f"figure: {self.alt}"
@@ -55,7 +57,7 @@ class Shown:
 def show(figure: Figure, alt: str) -> Shown:
     """Render a Figure to PNG and close it. ``alt`` describes it for readers who cannot see it."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=rcParams["figure.dpi"], bbox_inches="tight", pad_inches=0.06)
+    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.06)
     plt.close(figure)
     return Shown(buffer.getvalue(), alt)
 
@@ -327,13 +329,16 @@ def curves(history) -> Figure:
 
 
 def kl_over_time(history) -> Figure:
-    """The KL of every latent over the steps, in nats; up to seven active latents with the largest final KL are named."""
+    """The KL of every latent over the steps, in nats. Collapsed latents are grey; of the active ones up to 14 are named."""
     nats = np.array(history.steps["kl_per_latent"])
     figure, ax = plt.subplots(figsize=(6.4, 3.4))
-    order = nats[-1].argsort()[::-1]
-    for place, d in enumerate(order):
-        named = place < len(COLOURS) - 1 and nats[-1, d] > L.ACTIVE_NATS
-        look = {"color": COLOURS[place], "label": f"z{d}"} if named else {"color": "0.75"}
+    for place, d in enumerate(nats[-1].argsort()[::-1]):
+        if nats[-1, d] <= L.ACTIVE_NATS:
+            look = {"color": "0.75", "zorder": 1}
+        elif place < 14:
+            look = {"color": COLOURS[place % 7], "linestyle": ("-", "--")[place // 7], "label": f"z{d}"}
+        else:
+            look = {"color": COLOURS[7], "linewidth": 0.8}
         ax.plot(history.steps["step"], nats[:, d], **look)
     ax.set(xlabel="step", ylabel="KL (nats)", title="KL of each latent")
     if ax.get_legend_handles_labels()[0]:

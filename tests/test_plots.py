@@ -1,9 +1,12 @@
 """Figures: the right labels and numbers in them; pictures are never stretched in contrast."""
 
+import io
+
 import matplotlib.pyplot as plt
 import pytest
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from bvae_helpers import checkpoints, latents, plots
 from bvae_helpers.data import Sprites, render
@@ -61,8 +64,26 @@ def test_images_keep_their_contrast():
 def test_show_gives_a_png_with_alt_text_and_closes_the_figure():
     shown = plots.show(plots.lines([0, 1], {"a": [1, 2]}, "x", "y"), alt="a rising line")
     data, metadata = shown._repr_png_()
-    assert data.startswith(b"\x89PNG") and metadata == {"alt": "a rising line"}
+    assert data.startswith(b"\x89PNG") and metadata["alt"] == "a rising line"
     assert plt.get_fignums() == []
+
+
+def test_a_figure_has_160_dots_per_inch_and_is_shown_at_100():
+    figure = plots.lines([0, 1], {"a": [1, 2]}, "x", "y")
+    inches = figure.get_size_inches()[0]
+    data, metadata = plots.show(figure, alt="a rising line")._repr_png_()
+    pixels = Image.open(io.BytesIO(data)).size[0]
+    assert pixels == pytest.approx(160 * inches, rel=0.2)           # cut to what is drawn
+    assert metadata["width"] == round(pixels * 100 / 160)
+
+
+def test_an_active_latent_is_never_drawn_as_a_collapsed_one():
+    history = History()
+    for step in range(2):
+        history.add_steps(step=step, kl_per_latent=[1.0] * 16 + [0.0])
+    ax = plots.kl_over_time(history).axes[0]
+    assert [line.get_color() for line in ax.lines].count("0.75") == 1
+    assert len(ax.get_legend_handles_labels()[0]) == 14
 
 
 def test_carried_names_the_factor_a_latent_copies():

@@ -80,9 +80,9 @@ def prepared(notebook, name):
         if cell.cell_type == "markdown":
             cell.source = markdown(cell.source)
         elif cell.cell_type == "code":
-            texts = [output.metadata.get("image/png", {}).get("alt") for output in cell.outputs if "metadata" in output]
-            if any(texts):
-                cell.metadata["mystnb"] = {"image": {"alt": next(filter(None, texts))}}
+            pictures = [output.metadata["image/png"] for output in cell.outputs if "image/png" in output.get("metadata", {})]
+            if pictures:
+                cell.metadata["mystnb"] = {"image": look(pictures[0])}
             page = next(pages, None) if "LatentExplorer(" in cell.source else None
             if page is not None:
                 cells.append(nbformat.v4.new_markdown_cell(
@@ -90,6 +90,12 @@ def prepared(notebook, name):
                     'title="The same sliders, live in this page"></iframe>'))
     notebook.cells = cells
     return notebook
+
+
+def look(picture):
+    """How the site shows a figure with this metadata: its alt text, and the width that a notebook gives it."""
+    width = {"width": f"{picture['width']}px"} if "width" in picture else {}
+    return {"alt": picture["alt"], **width}
 
 
 def markdown(text):

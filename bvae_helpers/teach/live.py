@@ -23,7 +23,7 @@ __all__ = ["Training"]
 
 SHARE = 0.04            # of the training's time for drawing; with the first and the last frame it stays below 5 %
 PAUSE = 0.5             # seconds between two frames, at least
-WIDTH, HEIGHT, DPI = 11.6, 5.6, 100
+WIDTH, HEIGHT = 11.6, 5.6     # inches
 
 
 class Training:
@@ -119,7 +119,7 @@ class _Frame:
         latent_dim = run.model.latent_dim
         self.images, self.rows, self.columns = images, min(rows, latent_dim), min(7, len(images))
         with rc_context({"figure.constrained_layout.use": False, "font.size": 11}):
-            self.figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI)
+            self.figure = Figure(figsize=(WIDTH, HEIGHT), dpi=plots.DPI)
             self.canvas = FigureCanvasAgg(self.figure)
             places = self.figure.add_gridspec(2, 3, left=0.06, right=0.99, bottom=0.07, top=0.84, wspace=0.22,
                                               hspace=0.36, width_ratios=(1.15, 0.75, 1.75))
