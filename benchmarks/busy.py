@@ -2,10 +2,10 @@
 
     python benchmarks/busy.py [--batches 32 64] [--rounds 3] [--spins default 1000 0]
 
-Threads that wait for each other spin: they keep a processor busy until their partner arrives. Where another process has that
-processor, the partner comes later for it. GNU's OpenMP spins 300,000 times by default, GOMP_SPINCOUNT times otherwise.
-Every contender is a process of its own, interleaved over the rounds. Printed are the medians, and their ratio to one
-thread on the same machine without busy processes.
+Threads that wait for each other spin: they keep a processor busy until their partner arrives. Where another process has
+that processor, the partner comes later for it. GNU's OpenMP spins 300,000 times by default, GOMP_SPINCOUNT times
+otherwise. Every contender is a process of its own, interleaved over the rounds. Printed are the medians, and their
+ratio to one thread on the same machine without busy processes.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
     python benchmarks/ceilings.py
 
-A square looks the same after a quarter of a turn and an ellipse after half a turn, so their orientation can be seen only
-up to that. The codes are made from the factors, without an image: scores of three such encoders by the protocol of the
-models' cards, means over its evaluation seeds.
+A square looks the same after a quarter of a turn and an ellipse after half a turn, so their orientation can be seen
+only up to that. The codes are made from the factors, without an image: scores of three such encoders by the protocol of
+the models' cards, means over its evaluation seeds.
 """
 
 import pathlib
@@ -20,7 +20,7 @@ from pretrain import EVALUATION_SEEDS, SAMPLES, disentanglement, mean_of  # noqa
 
 from bvae_helpers.data import Sprites  # noqa: E402
 
-TURNS = np.array([4, 2, 1])           # square, ellipse, heart: in how many positions of a whole turn each looks the same
+TURNS = np.array([4, 2, 1])  # square, ellipse, heart: in how many positions of a whole turn each looks the same
 SCORES = "mig", "dci_disentanglement", "factor_vae", "sap", "modularity"
 
 

@@ -48,7 +48,8 @@ def usual(explorer, filmstrip):
     """The callback of the tutorials: interact's sliders, a figure at each event -> set(latent, value)."""
     panel = explorer.panel
     original, reconstruction = panel.first[0], panel.reconstruction
-    sliders = {f"z{d}": widgets.FloatSlider(value=float(panel.home[d]), min=-9, max=9, step=0.001) for d in panel.sliders}
+    sliders = {f"z{d}": widgets.FloatSlider(value=float(panel.home[d]), min=-9, max=9, step=0.001)
+               for d in panel.sliders}
     moved = {"d": panel.order[0]}
 
     def show(**values):
@@ -108,7 +109,8 @@ def main():
     factors = sprites.sample_factors(500, torch.Generator().manual_seed(0))
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {args.events} events")
     report("sprite model (10 latents, 64 x 64 grey)",
-           LatentExplorer(checkpoints.load_pretrained("btcvae"), sprites.images(factors), sprites, factors), args.events)
+           LatentExplorer(checkpoints.load_pretrained("btcvae"), sprites.images(factors), sprites, factors),
+           args.events)
     torch.manual_seed(0)
     faces = BetaVAE()
     with torch.no_grad():                       # untrained: few of its latents would count as live

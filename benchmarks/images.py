@@ -66,15 +66,16 @@ class PlainFolder(Dataset):
 
 
 def settings(args, precision="float32", **more):
-    return Config(data_path=args.folder, batch_size=args.batch, crop=args.crop, num_images=args.images, val_fraction=0.0,
-                  epochs=1, precision=precision, **more)
+    return Config(data_path=args.folder, batch_size=args.batch, crop=args.crop, num_images=args.images,
+                  val_fraction=0.0, epochs=1, precision=precision, **more)
 
 
 def plain(args, workers):
     """One epoch of the tutorials' loop -> images/s."""
     config = settings(args)
     model = BetaVAE.from_config(config)
-    loader = DataLoader(PlainFolder(args), batch_size=config.batch_size, shuffle=True, drop_last=True, num_workers=workers)
+    loader = DataLoader(PlainFolder(args), batch_size=config.batch_size, shuffle=True, drop_last=True,
+                        num_workers=workers)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr)
     total, start = 0.0, time.perf_counter()
     for x in loader:
@@ -87,7 +88,8 @@ def plain(args, workers):
 
 
 def open_folder(args, **more):
-    return ImageFolder(args.folder, 64, crop=args.crop, num_images=args.images, cache=args.cache, progress=False, **more)
+    return ImageFolder(args.folder, 64, crop=args.crop, num_images=args.images, cache=args.cache, progress=False,
+                       **more)
 
 
 def ours(args, precision):
@@ -131,7 +133,8 @@ def memory(args):
 
 
 CONTENDERS = {"plain, 0 workers": lambda args: plain(args, 0), "plain, 2 workers": lambda args: plain(args, 2),
-              "ours, float32": lambda args: ours(args, "float32"), "ours, bfloat16": lambda args: ours(args, "bfloat16"),
+              "ours, float32": lambda args: ours(args, "float32"),
+              "ours, bfloat16": lambda args: ours(args, "bfloat16"),
               "PIL's loop": decode_by_pil, "ImageFolder": decode_by_us, "memory": memory}
 
 
@@ -163,19 +166,21 @@ def compare(args, names):
             if done.returncode:
                 sys.exit(done.stderr)
             results[name].append(json.loads(done.stdout.strip().splitlines()[-1]))
-    return {name: {key: statistics.median(r[key] for r in rounds) for key in rounds[0]} for name, rounds in results.items()}
+    return {name: {key: statistics.median(r[key] for r in rounds) for key in rounds[0]}
+            for name, rounds in results.items()}
 
 
 def report(args):
     """Measure everything and print it."""
     open_folder(args)                                    # the cache is there before the race begins
-    print(f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}; "
-          f"{len(find_images(args.folder)[:args.images]):,} pictures of {Image.open(find_images(args.folder)[0]).size}, "
-          f"median of {args.rounds} interleaved rounds", flush=True)
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch "
+          f"{torch.__version__}; {len(find_images(args.folder)[:args.images]):,} pictures of "
+          f"{Image.open(find_images(args.folder)[0]).size}, median of {args.rounds} interleaved rounds", flush=True)
     rates = compare(args, ["plain, 0 workers", "plain, 2 workers", "ours, float32", "ours, bfloat16"])
     best = max(rates["plain, 0 workers"]["rate"], rates["plain, 2 workers"]["rate"])
     for name, result in rates.items():
-        print(f"an epoch, {name:17s} {result['rate']:7,.0f} images/s   {result['rate'] / best:.2f} x the better plain one")
+        print(f"an epoch, {name:17s} {result['rate']:7,.0f} images/s   {result['rate'] / best:.2f} x the better plain "
+              "one")
     print(f"the data's share of a step of ours: {100 * rates['ours, float32']['share']:.1f} % in float32, "
           f"{100 * rates['ours, bfloat16']['share']:.1f} % in bfloat16", flush=True)
     link(find_images(args.folder)[:args.images], f"{args.cache}-many", MANY)
@@ -183,7 +188,8 @@ def report(args):
     rates = compare(args, ["PIL's loop", "ImageFolder"])
     pil = rates["PIL's loop"]["rate"]
     for name, result in rates.items():
-        print(f"decoding {MANY:,}, {name:11s} {result['rate']:7,.0f} images/s   {result['rate'] / pil:.2f} x PIL's loop")
+        print(f"decoding {MANY:,}, {name:11s} {result['rate']:7,.0f} images/s   {result['rate'] / pil:.2f} x PIL's "
+              "loop")
     used = {key: value / 1e9 for key, value in compare(args, ["memory"])["memory"].items()}
     print(f"peak memory over torch alone ({used['imported']:.2f} GB), {MANY:,} images: {used['decoded']:.2f} GB when "
           f"decoded, {used['trained']:.2f} GB after an epoch")

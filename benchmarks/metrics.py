@@ -35,7 +35,8 @@ def synthetic(n, seed=0):
     factors = Sprites().sample_factors(n, torch.Generator().manual_seed(seed)).numpy()
     rng = np.random.default_rng(seed)
     z = (factors - factors.mean(0)) / factors.std(0)
-    return np.hstack([z @ rng.normal(size=(5, 5)) * 0.3 + z, rng.normal(size=(n, 5))]) + 0.2 * rng.normal(size=(n, 10)), factors
+    return np.hstack([z @ rng.normal(size=(5, 5)) * 0.3 + z,
+                      rng.normal(size=(n, 5))]) + 0.2 * rng.normal(size=(n, 10)), factors
 
 
 def cases(args):
@@ -75,7 +76,8 @@ def main():
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--fresh", action="store_true")
     args = parser.parse_args()
-    print(f"{platform.machine()}, {os.cpu_count()} cores, scikit-learn {sklearn.__version__}, torch {torch.__version__}")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, scikit-learn {sklearn.__version__}, torch "
+          f"{torch.__version__}")
     for name, four, expected in cases(args):
         four = [a[:n] for a, n in zip(four, (args.train, args.train, args.test, args.test))]
         scores, seconds = metrics.score_codes(*four)
@@ -99,8 +101,8 @@ def main():
             banks = [score(bank, seed=s) for s in range(3)], [score(bank, seed=s, **few) for s in range(3)]
             fresh = [score(lambda x: latents.encode(model, x)[0], sprites, seed=s, **few) for s in range(3)]
             found = [f"{np.mean(v):.3f} ± {np.ptp(v) / 2:.3f}" for v in (*banks, fresh)]
-            print(f"  {score.__name__}, mean ± half the range over 3 seeds: from a bank {found[0]} (10,000 / 5,000 groups) "
-                  f"and {found[1]} (1,000 / 500), from fresh images {found[2]} (1,000 / 500)")
+            print(f"  {score.__name__}, mean ± half the range over 3 seeds: from a bank {found[0]} (10,000 / 5,000 "
+                  f"groups) and {found[1]} (1,000 / 500), from fresh images {found[2]} (1,000 / 500)")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""Exported pages and the front page in Chromium: how soon a slider moves, how soon a picture follows, how large they are.
+"""Exported pages and the front page in Chromium: how soon a slider moves, how soon a picture follows, how large they
+are.
 
     python benchmarks/page.py [--events 120]
 
-Each page is opened from the disk, without network. ``live``: from the navigation to the moment when the picture and
-the filmstrip are drawn and a slider can be moved. Then the mouse drags the first slider (on the front page
-the finger), 60 events a second; ``follows`` is the time from an event to the end of the frame that shows its picture. ``decode`` is one picture, without a frame.
+Each page is opened from the disk, without network. ``live``: from the navigation to the moment when the picture and the
+filmstrip are drawn and a slider can be moved. Then the mouse drags the first slider (on the front page the finger), 60
+events a second; ``follows`` is the time from an event to the end of the frame that shows its picture. ``decode`` is one
+picture, without a frame.
 """
 
 import argparse
@@ -90,7 +92,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=120, help="events of the drag (default %(default)s)")
     args = parser.parse_args()
-    print(f"{'page':16s} {'kB':>7s} {'live, s':>8s} {'follows, ms: median':>20s} {'p95':>6s} {'decode, ms: median':>20s}")
+    print(f"{'page':16s} {'kB':>7s} {'live, s':>8s} {'follows, ms: median':>20s} {'p95':>6s} "
+          f"{'decode, ms: median':>20s}")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=lab.browser(), args=lab.FLAGS)
         for name, path in pages(pathlib.Path(folder)).items():

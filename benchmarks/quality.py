@@ -37,7 +37,8 @@ from bvae_helpers.training import fit, train_step  # noqa: E402
 from bvae_helpers.training import system as machine  # noqa: E402
 from bvae_helpers.training.run import Run  # noqa: E402
 
-# Sprites of our geometry, 10 latents, the literature's network; the best published dSprites weights we know, by PROTOCOL.
+# Sprites of our geometry, 10 latents, the literature's network; the best published dSprites weights we know, by
+# PROTOCOL.
 COLUMNS = ("kl", "mig", "sap", "modularity", "dci_disentanglement", "dci_completeness", "factor_vae")
 TITLES = ("KL", "MIG", "SAP", "modularity", "DCI-D", "DCI-C", "FactorVAE")
 PUBLISHED = {"vae": (25.09, .101, .055, .834, .102, .089), "beta4": (15.27, .153, .067, .801, .204, .173),
@@ -104,7 +105,7 @@ def curve(model, config, points):
 # Tables
 
 def table(model, name, config, seeds):
-    """Print a model's scores for each evaluation seed, their mean and their range, and the published row -> the rows."""
+    """Print a model's scores for each evaluation seed, mean, range, and the published row -> the rows."""
     rows = [scores(model, config, seed)[0] for seed in seeds]
     print(f"\n{name:14s}" + "".join(f"{title:>12s}" for title in TITLES))
     lines = {f"seed {seed}": [row[c] for c in COLUMNS] for seed, row in zip(seeds, rows)}
@@ -113,7 +114,8 @@ def table(model, name, config, seeds):
     row = PUBLISHED.get(SAME.get(name, name))
     lines |= {"published": row} if row else {}
     for label, line in lines.items():
-        print(f"  {label:12s}" + "".join(f"{value:12.2f}" if c == "kl" else f"{value:12.3f}" for c, value in zip(COLUMNS, line)))
+        print(f"  {label:12s}"
+              + "".join(f"{value:12.2f}" if c == "kl" else f"{value:12.3f}" for c, value in zip(COLUMNS, line)))
     return rows
 
 
@@ -160,7 +162,7 @@ def trained(args, seed):
     budget = f"{args.minutes:g}min" if args.minutes else f"{args.steps}steps"
     folder = args.folder / "-".join([args.name, *sorted(args.set), budget, f"seed{seed}"])
     if (folder / "last.pt").is_file():
-        config = Config(**checkpoints.load(folder / "last.pt")["config"])        # the budget in steps that it began with
+        config = Config(**checkpoints.load(folder / "last.pt")["config"])  # the budget in steps that it began with
     else:
         steps = args.steps or max(1, round(args.minutes * steps_per_minute(config)))
         config = within(config, steps).replace(save_dir=str(folder))
@@ -189,13 +191,15 @@ def read_setting(text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="?", choices=RECIPES, help="recipe to train")
-    parser.add_argument("--compare", nargs="*", metavar="MODEL", help="score models of the zoo (default: all that are there)")
+    parser.add_argument("--compare", nargs="*", metavar="MODEL",
+                        help="score models of the zoo (default: all that are there)")
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, help="of training, on this machine")
     budget.add_argument("--steps", type=int)
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     parser.add_argument("--seed", type=int, nargs="+", default=[0], help="training seeds, one run each")
-    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings that differ from the recipe")
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE",
+                        help="settings that differ from the recipe")
     parser.add_argument("--draw", type=pathlib.Path, metavar="PNG", help="draw the curves of all results in --folder")
     parser.add_argument("--points", type=int, default=20, help="how often to score on the way")
     parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "checkpoints" / "quality")
@@ -208,11 +212,13 @@ def main():
         compare(args.compare or [name for name in checkpoints.pretrained_names()
                                  if checkpoints.load_pretrained(name).config.data_path == "sprites"])
     elif not args.name or not (args.minutes or args.steps):
-        parser.error("name a recipe and a budget (--minutes or --steps), or --compare models of the zoo, or --draw the results")
+        parser.error("name a recipe and a budget (--minutes or --steps), or --compare models of the zoo, or --draw the "
+                     "results")
     else:
         results = [trained(args, seed) for seed in args.seed]
         final = [np.mean([row["mig"] for row in result["scores"]]) for result in results]
-        print(f"\nMIG over {len(final)} training seeds: mean {np.mean(final):.3f}, from {min(final):.3f} to {max(final):.3f}")
+        print(f"\nMIG over {len(final)} training seeds: mean {np.mean(final):.3f}, from {min(final):.3f} to "
+              f"{max(final):.3f}")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,8 @@ def run_of(network, batch, device):
 def seconds_of(run, steps, checking=False):
     """The median time of a step, after two to warm up; ``checking``: with the exchange of the request to stop."""
     times = []
-    clock = time.perf_counter if checking or run.device.type == "cuda" else time.process_time    # others on the machine: left out
+    # others on the machine: left out
+    clock = time.perf_counter if checking or run.device.type == "cuda" else time.process_time
     for _ in range(steps + 2):
         start = clock()
         if checking:
@@ -71,7 +72,8 @@ def line_through(points):
     """(x, y) points -> intercept and slope of the line with the least squares of relative errors, neither below 0."""
     w = [1 / y ** 2 for _, y in points]
     sx, sy, s = (sum(v) for v in ([p[0] * k for p, k in zip(points, w)], [p[1] * k for p, k in zip(points, w)], w))
-    sxx, sxy = (sum(v) for v in ([p[0] ** 2 * k for p, k in zip(points, w)], [p[0] * p[1] * k for p, k in zip(points, w)]))
+    sxx, sxy = (sum(v)
+                for v in ([p[0] ** 2 * k for p, k in zip(points, w)], [p[0] * p[1] * k for p, k in zip(points, w)]))
     slope = max(0.0, (s * sxy - sx * sy) / (s * sxx - sx ** 2))
     return max(0.0, (sy - slope * sx) / s), slope
 
@@ -86,7 +88,8 @@ def step_seconds(ranks, batch, line, gradient_bytes, network, faster=1.0):
 
 def report(name, line, gradient_bytes, batch, faster):
     ranks = [n for n in RANKS if n <= batch]
-    print(f"\n{name}, batch {batch}: ms a step on N ranks{f', assumed {faster:g} times as fast' if faster != 1 else ''}")
+    print(f"\n{name}, batch {batch}: ms a step on N "
+          f"ranks{f', assumed {faster:g} times as fast' if faster != 1 else ''}")
     print(f"{'N':22s}" + "".join(f"{n:9d}" for n in ranks) + "   pays up to")
     for network, speeds in NETWORKS.items():
         times = [step_seconds(n, batch, line, gradient_bytes, speeds, faster) for n in ranks]
@@ -96,8 +99,8 @@ def report(name, line, gradient_bytes, batch, faster):
 
 def check(network, batch, line, gradient_bytes):
     """Two gloo processes on this machine: measured, beside the paper."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__, "--worker",
-               network, str(batch)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__,
+               "--worker", network, str(batch)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     measured = max(json.loads(line) for line in done.stdout.splitlines() if line.startswith("0."))
     paper = step_seconds(2, batch, line, gradient_bytes, NETWORKS["loopback"])
@@ -117,14 +120,15 @@ def main():
     if args.worker:
         print(seconds_of(run_of(args.worker[0], int(args.worker[1]), "cpu"), args.steps, checking=True), flush=True)
         return
-    print(f"{platform.machine()}, {args.device}, 1 thread, torch {torch.__version__}, float32; data-parallel pays while a rank "
-          f"is used to {WORTH:.0%} or more. Networks, assumed:")
+    print(f"{platform.machine()}, {args.device}, 1 thread, torch {torch.__version__}, float32; data-parallel pays "
+          f"while a rank is used to {WORTH:.0%} or more. Networks, assumed:")
     for name, (bandwidth, latency) in NETWORKS.items():
         print(f"  {name}: {bandwidth / 1e9:g} GB/s, {1e6 * latency:g} us a message")
     for network in ("sprites", "classic"):
         sizes = (4, 16, 64, 128)
         runs = {size: run_of(network, size, args.device) for size in sizes}
-        rounds = [{size: seconds_of(runs[size], max(3, args.steps // 3)) for size in sizes} for _ in range(3)]      # interleaved
+        # interleaved
+        rounds = [{size: seconds_of(runs[size], max(3, args.steps // 3)) for size in sizes} for _ in range(3)]
         points = [(size, min(times[size] for times in rounds)) for size in sizes]
         line, parameters = line_through(points), count_parameters(runs[4].model)
         name = f"{network} network, {parameters:,} parameters, {4 * parameters / 1e6:.1f} MB of gradient"

@@ -83,8 +83,8 @@ def whole(device):
     start, used = time.perf_counter(), time.process_time()
     for factors in lattice.split(30_720):
         sprites.Sprites(device).images(factors)[-1, 0, 0, 0].item()        # waits for the device
-    print(f"all {len(lattice):,}: {time.perf_counter() - start:.1f} s, {time.process_time() - used:.1f} s of processor, "
-          f"{torch.get_num_threads()} threads, {device}")
+    print(f"all {len(lattice):,}: {time.perf_counter() - start:.1f} s, {time.process_time() - used:.1f} s of "
+          f"processor, {torch.get_num_threads()} threads, {device}")
 
 
 if __name__ == "__main__":

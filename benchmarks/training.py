@@ -180,7 +180,8 @@ def on_cpu(args):
         rates = {kind: [] for kind in kinds}
         for _ in range(args.rounds):
             for kind in kinds:
-                done = subprocess.run([sys.executable, __file__, "--one", kind, str(batch), "--images", str(args.images)],
+                done = subprocess.run([sys.executable, __file__, "--one", kind, str(batch), "--images",
+                                       str(args.images)],
                                       capture_output=True, text=True, check=True)
                 rates[kind].append(float(done.stdout.strip().splitlines()[-1]))
         middle = {kind: statistics.median(values) for kind, values in rates.items()}
@@ -188,11 +189,12 @@ def on_cpu(args):
             ratio = middle[kind] / middle["textbook"]
             print(f"batch {batch:4d}  {kind:17s} {middle[kind]:7,.0f} images/s   {ratio:.2f} x textbook")
         rate, peak = middle["float32"] * flops_per_image(settings(batch)), sgemm_rate()
-        print(f"batch {batch:4d}  float32 step {rate / 1e9:.0f} GFLOP/s, large sgemm {peak / 1e9:.0f} GFLOP/s: {rate / peak:.2f}")
+        print(f"batch {batch:4d}  float32 step {rate / 1e9:.0f} GFLOP/s, large sgemm {peak / 1e9:.0f} GFLOP/s: "
+              f"{rate / peak:.2f}")
 
 
 def on_cuda(args):
-    """A table: contenders down, batch sizes across; images/s of the second epoch, and how many times the textbook loop's.
+    """A table: contenders down, batch sizes across; images/s of the second epoch, over the textbook loop's too.
 
     The most telling rows come first: what does not fit in ``args.limit`` seconds is left out, and named.
     """
@@ -207,8 +209,8 @@ def on_cuda(args):
     rows["fit, eager, float32"] = lambda batch: eager(images, batch, "float32", **two)
     for objective in ("btcvae", "factorvae"):
         rows[f"fit, auto, {objective}"] = lambda batch, o=objective: ours(images, batch, "auto", objective=o, **two)
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}; {len(images):,} sprites an epoch; images/s, and how "
-          "many times the textbook loop's")
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}; {len(images):,} sprites an epoch; images/s, and "
+          "how many times the textbook loop's")
     print(f"{'':24s}" + "".join(f"{'batch ' + str(batch):>18s}" for batch in args.batches))
     textbook(images[:10 * args.batches[0]], args.batches[0], args.device)          # CUDA starts, cuDNN is loaded
     base, left_out = {}, []
@@ -218,7 +220,8 @@ def on_cuda(args):
             continue
         rates = {batch: run(batch) for batch in args.batches}
         base = base or rates
-        print(f"{name:24s}" + "".join(f"{rates[b]:10,.0f} ({rates[b] / base[b]:4.1f})" for b in args.batches), flush=True)
+        print(f"{name:24s}" + "".join(f"{rates[b]:10,.0f} ({rates[b] / base[b]:4.1f})" for b in args.batches),
+              flush=True)
     if left_out:
         print(f"left out after {args.limit:.0f} s: {'; '.join(left_out)}")
 
@@ -229,7 +232,8 @@ def main():
     parser.add_argument("--batches", type=int, nargs="+", help="default: 64 256, on CUDA also 1024")
     parser.add_argument("--rounds", type=int, default=3, help="on a CPU")
     parser.add_argument("--images", type=int, help="images in an epoch (default: 8192, on CUDA 50,000)")
-    parser.add_argument("--limit", type=float, default=float("inf"), help="on CUDA: begin no row after this many seconds")
+    parser.add_argument("--limit", type=float, default=float("inf"),
+                        help="on CUDA: begin no row after this many seconds")
     parser.add_argument("--one", nargs=2, metavar=("KIND", "BATCH"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     cuda = args.device == "cuda"

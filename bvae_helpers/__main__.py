@@ -14,7 +14,7 @@ from .config import Config, is_optional, kind_of
 PRESETS = {"classic": Config, "sprites": Config.sprites, "falling": Config.falling, "faces": Config.faces}
 MOST_LINES = 20     # of an error's message
 MOST_VALUES = 100_000       # of a range
-EXPECTED = (ValueError, TypeError, OSError, ImportError, ArithmeticError, RuntimeError)     # their messages are sentences
+EXPECTED = (ValueError, TypeError, OSError, ImportError, ArithmeticError, RuntimeError)  # their messages are sentences
 
 TRAIN = """Train a beta-VAE.
 
@@ -65,7 +65,8 @@ class Parser(argparse.ArgumentParser):
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands; parsed arguments carry the command's function as ``run``."""
-    parser = Parser(prog="python -m bvae_helpers", description="Train a beta-VAE, measure it, and draw what its latents do.")
+    parser = Parser(prog="python -m bvae_helpers",
+                    description="Train a beta-VAE, measure it, and draw what its latents do.")
     commands = parser.add_subparsers(dest="command", required=True,
                                      metavar="train | evaluate | traverse | export | sweep | tradeoff")
 
@@ -77,21 +78,25 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate = _add_command(commands, "evaluate", EVALUATE, run_evaluate, "MODEL [options]")
     _add_model(evaluate, images=10_000)
     evaluate.add_argument("--scores", action="store_true",
-                          help="also compute every disentanglement score, over three seeds, for the model and for baselines "
-                               "(minutes)")
-    evaluate.add_argument("--no-baselines", action="store_true", help="with --scores: the model only, six times as fast")
+                          help="also compute every disentanglement score, over three seeds, for the model and for "
+                               "baselines (minutes)")
+    evaluate.add_argument("--no-baselines", action="store_true",
+                          help="with --scores: the model only, six times as fast")
 
     traverse = _add_command(commands, "traverse", TRAVERSE, run_traverse, "MODEL [options]")
     _add_model(traverse, images=1_000)
-    traverse.add_argument("--out", default="traversal.png", metavar="FILE", help="picture to write (default %(default)s)")
+    traverse.add_argument("--out", default="traversal.png", metavar="FILE",
+                          help="picture to write (default %(default)s)")
     traverse.add_argument("--steps", type=int, default=9, metavar="K", help="images in a row (default %(default)s)")
 
     export = _add_command(commands, "export", EXPORT, run_export, "MODEL [MODEL ...] [options]")
     export.add_argument("models", nargs="+", metavar="MODEL",
-                        help="checkpoint files or names, as in evaluate; the images are those of the first model's data")
+                        help="checkpoint files or names, as in evaluate; the images are those of the first model's "
+                             "data")
     _add_images(export, images=1_000)
     export.add_argument("--out", default="latents.html", metavar="FILE", help="page to write (default %(default)s)")
-    export.add_argument("--onnx", action="store_true", help="write MODEL-encoder.onnx and MODEL-decoder.onnx beside it, too")
+    export.add_argument("--onnx", action="store_true",
+                        help="write MODEL-encoder.onnx and MODEL-decoder.onnx beside it, too")
 
     sweep = _add_command(commands, "sweep", SWEEP, run_sweep, "[--preset NAME | --config FILE] [settings] [options]")
     sweep.add_argument("--table", default="sweep.csv", metavar="FILE", help="table of results (default %(default)s)")
@@ -99,24 +104,29 @@ def make_parser() -> argparse.ArgumentParser:
                        help="process: one run after the other, here; ray: on a Ray cluster (default %(default)s)")
     sweep.add_argument("--address", help="ray: address of the cluster; auto: the cluster of this machine "
                                          "(default: this machine alone)")
-    sweep.add_argument("--cpus", type=float, default=1, metavar="N", help="ray: CPUs for each run (default %(default)s)")
-    sweep.add_argument("--gpus", type=float, default=0, metavar="N", help="ray: GPUs for each run; 0.25: four runs share one")
-    sweep.add_argument("--retries", type=int, default=2, metavar="N", help="attempts after a failed one (default %(default)s)")
-    sweep.add_argument("--samples", type=int, default=10_000, metavar="N", help="images to measure with (default %(default)s)")
+    sweep.add_argument("--cpus", type=float, default=1, metavar="N",
+                       help="ray: CPUs for each run (default %(default)s)")
+    sweep.add_argument("--gpus", type=float, default=0, metavar="N",
+                       help="ray: GPUs for each run; 0.25: four runs share one")
+    sweep.add_argument("--retries", type=int, default=2, metavar="N",
+                       help="attempts after a failed one (default %(default)s)")
+    sweep.add_argument("--samples", type=int, default=10_000, metavar="N",
+                       help="images to measure with (default %(default)s)")
     sweep.add_argument("--no-train", action="store_true", help="only measure the runs that are finished")
     sweep.add_argument("--no-dci", action="store_true", help="leave out DCI, the slowest score")
     add_settings(sweep, several=True)
 
     tradeoff = _add_command(commands, "tradeoff", TRADEOFF, run_tradeoff, "TABLE [--out FILE]")
     tradeoff.add_argument("table", metavar="TABLE", help="the table of a sweep")
-    tradeoff.add_argument("--out", default="tradeoff.png", metavar="FILE", help="picture to write (default %(default)s)")
+    tradeoff.add_argument("--out", default="tradeoff.png", metavar="FILE",
+                          help="picture to write (default %(default)s)")
     return parser
 
 
 def _add_command(commands, name, text, run, usage):
     """A sub-command, with the options that all have."""
-    command = commands.add_parser(name, description=text, help=text.split("\n\n")[0].rstrip("."), usage=f"%(prog)s {usage}",
-                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+    command = commands.add_parser(name, description=text, help=text.split("\n\n")[0].rstrip("."),
+                                  usage=f"%(prog)s {usage}", formatter_class=argparse.RawDescriptionHelpFormatter)
     command.set_defaults(run=run)
     command.add_argument("--device", type=device_of, help="cpu, cuda or cuda:N (default: CUDA if available)")
     command.add_argument("--traceback", action="store_true", help="show where in the code an error came from")
@@ -125,16 +135,17 @@ def _add_command(commands, name, text, run, usage):
 
 def _add_model(command, images):
     """The options that name a model and the images to try it on."""
-    command.add_argument("model", metavar="MODEL", help="a checkpoint file, or the name of a model that ships with the course, "
-                                                        "such as btcvae (a wrong name lists all)")
+    command.add_argument("model", metavar="MODEL", help="a checkpoint file, or the name of a model that ships with the "
+                                                        "course, such as btcvae (a wrong name lists all)")
     _add_images(command, images)
 
 
 def _add_images(command, images):
     """The options that choose the images to try a model on."""
-    command.add_argument("--data-path", help="other data than the model was trained on: 'sprites', 'faces', a folder of "
-                                             "pictures, a dSprites .npz or a 3D Shapes .h5")
-    command.add_argument("--images", type=int, default=images, metavar="N", help="images to look at (default %(default)s)")
+    command.add_argument("--data-path", help="other data than the model was trained on: 'sprites', 'faces', a folder "
+                                             "of pictures, a dSprites .npz or a 3D Shapes .h5")
+    command.add_argument("--images", type=int, default=images, metavar="N",
+                         help="images to look at (default %(default)s)")
     command.add_argument("--seed", type=int, default=100, help="seed of the images and the noise (default %(default)s)")
 
 
@@ -191,12 +202,13 @@ def device_of(text: str) -> str:
         raise argparse.ArgumentTypeError(f"no such device: {text!r}") from None
     count = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= count:
-        raise argparse.ArgumentTypeError(f"no {text!r} here: torch {torch.__version__} sees {count} CUDA devices; leave it out")
+        raise argparse.ArgumentTypeError(f"no {text!r} here: torch {torch.__version__} sees {count} CUDA devices; "
+                                         "leave it out")
     return text
 
 
 def value_reader(f):
-    """The function that turns a flag's text into a value of the field ``f``; "none" becomes None where that is allowed."""
+    """The function from a flag's text to a value of the field ``f``; "none" is None where that is allowed."""
     kind = int if kind_of(f) == list[int] else kind_of(f)
 
     def read(text):
@@ -382,7 +394,8 @@ def run_evaluate(args):
     config = model.config
     images, data, factors = images_to_measure(args, config)
     if args.scores and factors is None:
-        raise ValueError("--scores compares latents with the factors of the images, and those of these images are not known")
+        raise ValueError("--scores compares latents with the factors of the images, and those of these images are not "
+                         "known")
     torch.manual_seed(args.seed)
     terms = loss_terms(model, images, config)
     per_latent = terms.pop("kl_per_latent")
@@ -400,7 +413,8 @@ def run_evaluate(args):
         say("all scores, over three seeds:")
         train = 2 * args.images // 3
         baselines = () if args.no_baselines else metrics.BASELINES
-        metrics.evaluate(model, data, tuple(args.seed + k for k in range(3)), train, args.images - train, against=baselines)
+        metrics.evaluate(model, data, tuple(args.seed + k for k in range(3)), train, args.images - train,
+                         against=baselines)
 
 
 def run_traverse(args):
@@ -450,7 +464,10 @@ def plain(text: str) -> str:
 
 
 def message_of(error: Exception) -> str:
-    """An error's message: all its lines, up to MOST_LINES. An error without a message of its own is named by its type."""
+    """An error's message: all its lines, up to MOST_LINES.
+
+    An error without a message of its own is named by its type.
+    """
     lines = str(error).strip().splitlines()
     if not lines or not isinstance(error, EXPECTED):
         lines = [f"{type(error).__name__}: {error} (--traceback shows where)"]

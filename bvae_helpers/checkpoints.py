@@ -1,8 +1,8 @@
 """Atomic save, safe load, models rebuilt from their checkpoints, and the pretrained models.
 
-A checkpoint is a dict with at least ``model_state_dict``, ``optimizer_state_dict``, ``epoch``, ``val_loss`` and ``config``.
-It holds tensors and plain values only, so that ``torch.load(path, weights_only=True)`` reads it: a stranger's checkpoint
-cannot run code.
+A checkpoint is a dict with at least ``model_state_dict``, ``optimizer_state_dict``, ``epoch``, ``val_loss`` and
+``config``. It holds tensors and plain values only, so that ``torch.load(path, weights_only=True)`` reads it: a
+stranger's checkpoint cannot run code.
 """
 
 import json
@@ -30,8 +30,8 @@ SHOWN = 5                       # lines of an error that lists differences
 
 # What a run of fit() keeps in a checkpoint, so that it can be resumed
 RUN_STATE = {"model_state_dict", "optimizer_state_dict", "scheduler_state_dict", "scaler_state_dict",
-             "discriminator_state_dict", "epoch", "step", "val_loss", "best_val_loss", "config", "data", "history", "recent",
-             "sums", "seconds", "log_folder", "rng"}
+             "discriminator_state_dict", "epoch", "step", "val_loss", "best_val_loss", "config", "data", "history",
+             "recent", "sums", "seconds", "log_folder", "rng"}
 
 
 # Files
@@ -44,12 +44,13 @@ def save(state: dict[str, Any], path: str | os.PathLike) -> None:
     try:
         write_whole(path, lambda file: _write(state, file))
     except OSError as error:
-        raise OSError(error.errno, f"the checkpoint {str(path)!r} could not be written ({error.strerror or error}); what was "
-                      "there before is kept. Make room or set another save_dir, then start the same run again") from error
+        raise OSError(error.errno, f"the checkpoint {str(path)!r} could not be written ({error.strerror or error}); "
+                                   "what was there before is kept. Make room or set another save_dir, then start the "
+                                   "same run again") from error
 
 
 def _write(state, file):
-    """``torch.save``, raising the error that stopped it, a full disk or Ctrl-C, where torch reports a wrong position."""
+    """``torch.save``, raising what stopped it, a full disk or Ctrl-C, where torch reports a wrong position."""
     try:
         torch.save(state, file)
     except RuntimeError as error:
@@ -83,7 +84,8 @@ def _check_archive(path):
     size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        if any(member.compress_type != zipfile.ZIP_STORED for member in members) or sum(m.file_size for m in members) > size:
+        compressed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
+        if compressed or sum(member.file_size for member in members) > size:
             raise ValueError("it is a compressed archive, which torch.save does not write")
         for member in members:
             with archive.open(member) as file:
@@ -95,7 +97,7 @@ def _check_archive(path):
 
 
 def _check_tensors(state, size):
-    """Raise ValueError for tensors that are larger than what their file holds: expanded views, sparse or quantised ones."""
+    """Raise ValueError for tensors larger than what their file holds: expanded views, sparse or quantised."""
     total = 0
     for tensor in _tensors_in(state):
         if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
@@ -124,9 +126,9 @@ def _tensors_in(state) -> Iterator[Tensor]:
 def load_model(path: str | os.PathLike, map_location: str | torch.device = "cpu") -> BetaVAE:
     """The model in a checkpoint, in eval mode. Its settings are kept as ``model.config``.
 
-    Reads checkpoints of ``fit``; those of the original notebook, with settings or without; a plain ``state_dict``; and all of
-    them saved from a model in ``torch.compile`` or ``DataParallel``. Without settings the shapes of the weights give those of
-    the network, and all others have their defaults.
+    Reads checkpoints of ``fit``; those of the original notebook, with settings or without; a plain ``state_dict``; and
+    all of them saved from a model in ``torch.compile`` or ``DataParallel``. Without settings the shapes of the weights
+    give those of the network, and all others have their defaults.
     Raises FileNotFoundError, and ValueError for a file without weights, or with weights that do not fit its settings.
     """
     state = load(path, map_location)
@@ -164,10 +166,11 @@ def _config_of(weights):
     """
     shapes = {key: tuple(value.shape) for key, value in weights.items() if isinstance(value, Tensor)}
     blocks = [shapes[key] for n in range(len(shapes)) if (key := f"encoder.encoder.{n}.0.weight") in shapes]
-    first = shapes.get("encoder.fc.0.weight", shapes.get("encoder.fc_mu.weight", ()))      # from features to hidden units
-    if not blocks or any(len(block) != 4 for block in blocks) or len(first) != 2 or "encoder.fc_mu.weight" not in shapes:
-        raise ValueError("it has no settings, and its weights are not those of a BetaVAE ('encoder.encoder.0.0.weight', "
-                         "'encoder.fc_mu.weight' ...)")
+    first = shapes.get("encoder.fc.0.weight", shapes.get("encoder.fc_mu.weight", ()))  # from features to hidden units
+    complete = blocks and all(len(block) == 4 for block in blocks) and len(first) == 2
+    if not complete or "encoder.fc_mu.weight" not in shapes:
+        raise ValueError("it has no settings, and its weights are not those of a BetaVAE "
+                         "('encoder.encoder.0.0.weight', 'encoder.fc_mu.weight' ...)")
     hidden_dims = [block[0] for block in blocks]
     side = round((first[1] / max(1, hidden_dims[-1])) ** 0.5)            # of the last feature map, in pixels
     return Config(network="sprites" if "encoder.fc.0.weight" in shapes else "classic", in_channels=blocks[0][1],
@@ -182,7 +185,8 @@ def _differences(found, expected, name, same_dtype=True):
             yield f"{name}: {type(found).__name__}, expected a tensor {tuple(expected.shape)}"
         elif found.shape != expected.shape:
             yield f"{name}: shape {tuple(found.shape)}, expected {tuple(expected.shape)}"
-        elif (found.dtype != expected.dtype if same_dtype else found.is_floating_point() != expected.is_floating_point()):
+        elif (found.dtype != expected.dtype if same_dtype
+              else found.is_floating_point() != expected.is_floating_point()):
             yield f"{name}: {found.dtype}, expected {expected.dtype}"
     elif isinstance(expected, dict):
         if not isinstance(found, dict):
@@ -227,7 +231,7 @@ def _listed(lines):
 
 
 def pretrained_names(sweep: bool = False) -> list[str]:
-    """The names of the models that ship with the package, without those of the sweep over beta; ``sweep``: those alone."""
+    """The names of the models that ship, without those of the sweep over beta; ``sweep``: those alone."""
     return sorted(p.stem for p in PRETRAINED.glob("*.pt") if p.stem.startswith("sweep_") == sweep)
 
 
@@ -290,7 +294,8 @@ def check_same_run(state: dict[str, Any], config: Config, fingerprint: str) -> N
     try:
         old, new = Config(**state["config"]).to_dict(), config.to_dict()
     except (TypeError, ValueError) as error:
-        raise ValueError(f"the settings in the last.pt of {config.save_dir!r} cannot be read ({error}). {remedy}") from error
+        raise ValueError(f"the settings in the last.pt of {config.save_dir!r} cannot be read ({error}). "
+                         f"{remedy}") from error
     fixed = set(new) - (FREE - {"epochs"} if config.lr_schedule == "cosine" else FREE)
     differ = [f"{name} {old[name]} there, {new[name]} here" for name in sorted(fixed) if old[name] != new[name]]
     if not _equal(state["data"], fingerprint):
@@ -313,7 +318,7 @@ def check_run_state(state: dict[str, Any], own: dict[str, Any], optimizer: torch
                 "best_val_loss", "data", "seconds")
         lines = [line for name in same for line in _differences(state[name], own[name], name)]
         lines += [f"{name}: expected a whole number" for name in ("epoch", "step") if type(state[name]) is not int]
-        if state["scaler_state_dict"] != {} and own["scaler_state_dict"] != {}:       # empty: not in 16 bits, here or there
+        if state["scaler_state_dict"] != {} and own["scaler_state_dict"] != {}:  # empty: not in 16 bits, here or there
             lines += _differences(state["scaler_state_dict"], own["scaler_state_dict"], "scaler_state_dict")
         lines += _wrong_optimizer(state["optimizer_state_dict"], optimizer)
         lines += _wrong_scheduler(state["scheduler_state_dict"], own["scheduler_state_dict"])
@@ -325,7 +330,10 @@ def check_run_state(state: dict[str, Any], own: dict[str, Any], optimizer: torch
 
 
 def _wrong_optimizer(state, optimizer):
-    """What is wrong with the saved state of an Adam: a line each. Its options are not looked at: they are not loaded."""
+    """What is wrong with the saved state of an Adam: a line each.
+
+    Its options are not looked at: they are not loaded.
+    """
     name, own = "optimizer_state_dict", optimizer.state_dict()["param_groups"]
     if not isinstance(state, dict) or not isinstance(state.get("state"), dict):
         return [f"{name}: expected a dict with a dict 'state'"]
@@ -334,7 +342,8 @@ def _wrong_optimizer(state, optimizer):
         return [f"{name}.param_groups: expected a list of dicts"]
     if not _equal([group.get("params") for group in groups], [group["params"] for group in own]):
         return [f"{name}.param_groups: not the weights of this model"]
-    lines = [f"{name}.param_groups: {key} {group.get(key)!r}, expected a number from 0" for group, mine in zip(groups, own)
+    lines = [f"{name}.param_groups: {key} {group.get(key)!r}, expected a number from 0"
+             for group, mine in zip(groups, own)
              for key in ("lr", "initial_lr") if key in mine and not _is_rate(group.get(key))]
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     for n, moments in state["state"].items():
@@ -353,12 +362,16 @@ def _is_rate(value):
 
 
 def _wrong_scheduler(state, own):
-    """What is wrong with the saved state of a learning-rate schedule: a line each. Its keys vary between torch's versions."""
+    """What is wrong with the saved state of a learning-rate schedule: a line each.
+
+    Its keys vary between torch's versions.
+    """
     if not isinstance(state, dict):
         return ["scheduler_state_dict: expected a dict"]
     known = {key: value for key, value in own.items() if key in state}
     return [*_differences({key: state[key] for key in known}, known, "scheduler_state_dict"),
-            *(f"scheduler_state_dict.{key}: not expected" for key in state if key not in own and _kind(state[key]) != "bool")]
+            *(f"scheduler_state_dict.{key}: not expected" for key in state if key not in own
+              and _kind(state[key]) != "bool")]
 
 
 def _wrong_records(state, own):
@@ -409,7 +422,8 @@ def _is_terms(terms, d):
 
 def _wrong_rng(state):
     """What is wrong with the saved states of the random generators: a line, or none."""
-    lines = list(_differences(state, {**rng_state(), "cuda": state.get("cuda") if isinstance(state, dict) else []}, "rng"))
+    lines = list(_differences(state, {**rng_state(), "cuda": state.get("cuda") if isinstance(state, dict) else []},
+                              "rng"))
     if lines:
         return lines
     try:
@@ -423,7 +437,10 @@ def _wrong_rng(state):
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load the moments and learning rates that ``check_run_state`` has passed. All other options stay the optimiser's own."""
+    """Load the moments and learning rates that ``check_run_state`` has passed.
+
+    All other options stay the optimiser's own.
+    """
     groups = []
     for own, saved in zip(optimizer.state_dict()["param_groups"], state["param_groups"]):
         groups.append({key: saved[key] if key in ("lr", "initial_lr") else value for key, value in own.items()})

@@ -37,29 +37,31 @@ class Config:
     """
 
     # data
-    data_path: str = knob("./CelebA/img_align_celeba", "'sprites', 'sprites-colour', 'sprites-noise', 'sprites-picture' or "
-                          "'faces' (drawn), a folder of images or a zip of one, a dSprites or MPI3D .npz, a 3D Shapes .h5, a "
-                          "folder of Cars3D or SmallNORB")
+    data_path: str = knob("./CelebA/img_align_celeba", "'sprites', 'sprites-colour', 'sprites-noise', "
+                                                       "'sprites-picture' or 'faces' (drawn), a folder of images or a "
+                                                       "zip of one, a dSprites or MPI3D .npz, a 3D Shapes .h5, a "
+                                                       "folder of Cars3D or SmallNORB")
     num_images: int | None = knob(None, "use at most this many images (default: all)", 2, MANY)
     img_size: int = knob(64, "side of the square images, in pixels", 8, 1024)
     in_channels: int = knob(3, "colour channels", 1, 64)
-    crop: int | None = knob(None, "side of the central square cut out of each picture, in the picture's own pixels; 148 is usual "
-                            "for CelebA (default: the largest square; 0: no cut, the whole picture is squeezed square)", 0, MANY)
+    crop: int | None = knob(None, "side of the central square cut out of each picture, in the picture's own pixels; "
+                                  "148 is usual for CelebA (default: the largest square; 0: no cut, the whole picture "
+                                  "is squeezed square)", 0, MANY)
     flip: bool = knob(False, "mirror a random half of each training batch left to right")
     val_fraction: float = knob(0.2, "share of the images kept for validation", 0.0, 0.9)
     # model
     network: str = knob("classic", "architecture", choices=("classic", "sprites"))
     latent_dim: int = knob(128, "number of latents", 1, 4096)
     hidden_dims: list[int] = knob([32, 64, 128, 256], "channels of the stride-2 blocks", 1, 4096)
-    patch: int = knob(1, "side of the squares of pixels that become channels before the first block (1: none); on sprites, "
-                      "patch 4 with hidden_dims [32, 64] trains nearly five times as fast", 1, 64)
+    patch: int = knob(1, "side of the squares of pixels that become channels before the first block (1: none); on "
+                         "sprites, patch 4 with hidden_dims [32, 64] trains nearly five times as fast", 1, 64)
     # objective
-    objective: str = knob("beta_vae", "objective", choices=("beta_vae", "annealed", "btcvae", "btcvae_stratified", "btcvae_gamma",
-                                                              "factorvae", "dipvae1", "dipvae2"))
-    beta: float = knob(4.0, "weight of the KL (annealed: of |KL - capacity|; btcvae, factorvae: of the total correlation; "
-                       "dipvae: of the covariances)", 0.0, 1e6)
-    gamma: float = knob(1.0, "btcvae_gamma: weight of the dimension-wise KL; below 1, the distribution of a latent's codes "
-                        "may differ more from the prior", 0.0, 1e6)
+    objective: str = knob("beta_vae", "objective", choices=(
+        "beta_vae", "annealed", "btcvae", "btcvae_stratified", "btcvae_gamma", "factorvae", "dipvae1", "dipvae2"))
+    beta: float = knob(4.0, "weight of the KL (annealed: of |KL - capacity|; btcvae, factorvae: of the total "
+                            "correlation; dipvae: of the covariances)", 0.0, 1e6)
+    gamma: float = knob(1.0, "btcvae_gamma: weight of the dimension-wise KL; below 1, the distribution of a latent's "
+                             "codes may differ more from the prior", 0.0, 1e6)
     beta_schedule: str = knob("constant", "how beta changes over the steps",
                               choices=("constant", "warmup", "cyclical", "decreasing"))
     schedule_steps: int = knob(0, "steps of the warm-up, of one cycle, or of the decrease", 0, MANY)
@@ -81,7 +83,8 @@ class Config:
     seed: int = knob(0, "seed of the split, the order of the images and the noise", 0, 2 ** 63 - 1)
     precision: str = knob("auto", "of the convolutions; auto: float32 on a CPU, 16 bits on CUDA",
                           choices=("auto", "float32", "bfloat16", "float16"))
-    sync_batchnorm: bool = knob(False, "several processes: BatchNorm over the whole batch, not over each process's share of it")
+    sync_batchnorm: bool = knob(False, "several processes: BatchNorm over the whole batch, not over each process's "
+                                       "share of it")
     # records
     save_dir: str | None = knob("./checkpoints", "folder of the checkpoints (None: keep nothing)")
     log_dir: str | None = knob("./runs", "folder of the TensorBoard logs (None: no logs)")
@@ -102,8 +105,8 @@ class Config:
     @classmethod
     def sprites(cls, **changes: Any) -> "Config":
         """The literature's setting for dSprites: 1 x 64 x 64 pixels, 10 latents, Bernoulli likelihood."""
-        preset = dict(data_path="sprites", in_channels=1, network="sprites", latent_dim=10, hidden_dims=[32, 32, 64, 64],
-                      reconstruction="bernoulli", batch_size=64, lr=5e-4)
+        preset = dict(data_path="sprites", in_channels=1, network="sprites", latent_dim=10,
+                      hidden_dims=[32, 32, 64, 64], reconstruction="bernoulli", batch_size=64, lr=5e-4)
         return cls(**{**preset, **changes})
 
     @classmethod
@@ -115,17 +118,17 @@ class Config:
         the length of the run: for another length, set ``schedule_steps`` to two thirds of the steps.
         """
         preset = dict(objective="btcvae", beta=4.0, beta_schedule="decreasing", beta_start=64.0, schedule_steps=24_000,
-                      hidden_dims=[32, 64], patch=4, num_images=200_000, val_fraction=0.05, lr=1e-3, lr_schedule="cosine",
-                      epochs=12)
+                      hidden_dims=[32, 64], patch=4, num_images=200_000, val_fraction=0.05, lr=1e-3,
+                      lr_schedule="cosine", epochs=12)
         return cls.sprites(**{**preset, **changes})
 
     @classmethod
     def faces(cls, **changes: Any) -> "Config":
         """For the drawn faces: the classic network on 3 x 64 x 64 pixels, with 16 latents for nine factors.
 
-        The likelihood is Gaussian with sigma 0.2: the pixels that a smile changes are then worth 68 nats. As the classic
-        squared error they are worth 5.5 nats, less than beta times the KL of a latent for the smile. The default is
-        50,000 of the 10,584,000 faces.
+        The likelihood is Gaussian with sigma 0.2: the pixels that a smile changes are then worth 68 nats. As the
+        classic squared error they are worth 5.5 nats, less than beta times the KL of a latent for the smile. The
+        default is 50,000 of the 10,584,000 faces.
         """
         preset = dict(data_path="faces", num_images=50_000, latent_dim=16, reconstruction="gaussian", sigma=0.2,
                       batch_size=64, lr=1e-3)
@@ -200,7 +203,8 @@ def _plain(value):
 def _checked_list(f, value):
     """``value`` as a list of whole numbers within the field's range."""
     if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__getitem__") or not 1 <= len(value) <= MOST_BLOCKS:
-        raise ValueError(f"{f.name} must be a non-empty list of at most {MOST_BLOCKS} whole numbers, got {_short(value)}")
+        raise ValueError(f"{f.name} must be a non-empty list of at most {MOST_BLOCKS} whole numbers, got "
+                         f"{_short(value)}")
     return [_checked_number(f, number, int) for number in value]
 
 

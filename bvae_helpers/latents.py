@@ -18,15 +18,15 @@ from .data import as_images, to_batch
 from .losses import kl_divergence
 from .model import unwrap
 
-__all__ = ["ACTIVE_NATS", "active", "decode", "encode", "evaluating", "interpolate", "kl_per_latent", "latent_ranges", "lerp",
-           "rank_latents", "reconstruct", "slerp", "traversal_limits", "traversals", "traverse"]
+__all__ = ["ACTIVE_NATS", "active", "decode", "encode", "evaluating", "interpolate", "kl_per_latent", "latent_ranges",
+           "lerp", "rank_latents", "reconstruct", "slerp", "traversal_limits", "traversals", "traverse"]
 
 ACTIVE_NATS = 0.1       # a latent with a larger mean KL is active, any other is collapsed
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[nn.Module]:
-    """Put ``model`` in eval mode, without gradients, inside the ``with`` block; give it its own mode back afterwards."""
+    """Put ``model`` in eval mode, without gradients, inside the ``with`` block, and back afterwards."""
     training = model.training
     model.eval()
     try:
@@ -156,5 +156,8 @@ def slerp(z0: Tensor, z1: Tensor, t: Tensor) -> Tensor:
 
 def interpolate(model: nn.Module, z0: Tensor, z1: Tensor, steps: int = 9,
                 path: Callable[[Tensor, Tensor, Tensor], Tensor] = lerp) -> Tensor:
-    """Decode ``steps`` points on the way from z0 to z1 (D,) -> images (steps, C, S, S). ``path``: ``lerp`` or ``slerp``."""
+    """Decode ``steps`` points on the way from z0 to z1 (D,) -> images (steps, C, S, S).
+
+    ``path``: ``lerp`` or ``slerp``.
+    """
     return decode(model, path(z0.cpu(), z1.cpu(), torch.linspace(0, 1, steps)))

@@ -16,8 +16,9 @@ from .model import BetaVAE, Pass
 
 __all__ = ["OBJECTIVES", "RECONSTRUCTIONS", "Discriminator", "annealed", "average_shared", "bernoulli", "beta_at",
            "beta_vae", "btcvae", "btcvae_gamma", "btcvae_stratified", "capacity_at", "convert_beta", "covariance",
-           "dimension_wise_kl", "dipvae1", "dipvae2", "factorvae", "gaussian", "kl_divergence", "laplace", "log_gaussian",
-           "log_weights", "moment_penalties", "mse", "objective", "permute_latents", "terms_of", "total_correlation"]
+           "dimension_wise_kl", "dipvae1", "dipvae2", "factorvae", "gaussian", "kl_divergence", "laplace",
+           "log_gaussian", "log_weights", "moment_penalties", "mse", "objective", "permute_latents", "terms_of",
+           "total_correlation"]
 
 Terms = dict[str, Tensor]       # the terms of a loss by name, in nats per image
 
@@ -202,7 +203,8 @@ def factorvae(out: Pass, reconstruction: Tensor, kl: Tensor, beta: float,
 
 
 def dipvae1(out: Pass, reconstruction: Tensor, kl: Tensor, beta: float, diagonal: float = 10.0) -> tuple[Tensor, Terms]:
-    """loss = reconstruction + KL + lambda (sum_i!=j C_ij^2 + 10 sum_i (C_ii - 1)^2), C = Cov[mu], lambda being ``beta``.
+    """loss = reconstruction + KL + lambda (sum_i!=j C_ij^2 + 10 sum_i (C_ii - 1)^2), C = Cov[mu], lambda being
+    ``beta``.
 
     DIP-VAE-I: Kumar et al. 2018, "Variational Inference of Disentangled Latent Concepts from Unlabeled Observations",
     eq. 6, with lambda_od = lambda and lambda_d = 10 lambda. lambda = 0 is the ELBO, negated.

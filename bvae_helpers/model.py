@@ -20,7 +20,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["NETWORKS", "BetaVAE", "Decoder", "Encoder", "Pass", "count_parameters", "default_device", "down", "unwrap", "up"]
+__all__ = ["NETWORKS", "BetaVAE", "Decoder", "Encoder", "Pass", "count_parameters", "default_device", "down", "unwrap",
+           "up"]
 
 NETWORKS = ("classic", "sprites")
 
@@ -75,7 +76,8 @@ class Decoder(nn.Module):
         side = img_size // (patch * 2 ** len(hidden_dims))
         features = widths[0] * side ** 2
         if network == "sprites":
-            self.decoder_input = nn.Sequential(nn.Linear(latent_dim, 256), nn.ReLU(), nn.Linear(256, features), nn.ReLU())
+            self.decoder_input = nn.Sequential(nn.Linear(latent_dim, 256), nn.ReLU(), nn.Linear(256, features),
+                                               nn.ReLU())
             last = [nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1)]
         else:
             self.decoder_input = nn.Linear(latent_dim, features)
@@ -128,8 +130,8 @@ class BetaVAE(nn.Module):
     @classmethod
     def from_config(cls, config) -> "BetaVAE":
         """Build the model that a ``Config`` describes."""
-        return cls(config.in_channels, config.latent_dim, config.hidden_dims, config.beta, config.img_size, config.network,
-                   config.patch)
+        return cls(config.in_channels, config.latent_dim, config.hidden_dims, config.beta, config.img_size,
+                   config.network, config.patch)
 
     def reparameterize(self, mu: Tensor, logvar: Tensor, epsilon: Tensor | None = None) -> Tensor:
         """z = mu + sigma * epsilon with epsilon ~ N(0, I): (B, D) -> (B, D). Kingma & Welling 2014, sec. 2.4."""
@@ -177,8 +179,9 @@ def _check_sizes(in_channels, latent_dim, hidden_dims, beta, img_size, network, 
     step = patch * 2 ** len(hidden_dims)
     if img_size < step or img_size % step:
         patches = f"patches of {patch} pixels times " if patch > 1 else ""
-        raise ValueError(f"img_size must be a multiple of {step} ({patches}2 to the power of {len(hidden_dims)} blocks), got "
-                         f"{img_size}; use {max(step, round(img_size / step) * step)} or another number of hidden_dims")
+        raise ValueError(f"img_size must be a multiple of {step} ({patches}2 to the power of {len(hidden_dims)} "
+                         f"blocks), got {img_size}; use {max(step, round(img_size / step) * step)} or another number "
+                         "of hidden_dims")
 
 
 def count_parameters(module: nn.Module) -> int:

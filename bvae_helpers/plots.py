@@ -1,7 +1,7 @@
 """Figures. Each function returns a matplotlib Figure; ``show`` displays one in a notebook, with alt text.
 
-``model`` is anybody's: see ``bvae_helpers.model``. ``images`` are whatever ``data.as_images`` takes, of any number of channels.
-Shapes: N images, K factors, D latents.
+``model`` is anybody's: see ``bvae_helpers.model``. ``images`` are whatever ``data.as_images`` takes, of any number of
+channels. Shapes: N images, K factors, D latents.
 """
 
 import io
@@ -22,13 +22,14 @@ from . import latents as L
 from .data import as_images, to_batch, to_rgb
 from .metrics import factor_entropies, mutual_information
 
-__all__ = ["COLOURS", "DPI", "SHOWN_DPI", "Shown", "carried", "curves", "diagram", "early_pictures", "factor_report", "grid",
-           "group_runs", "heat_map", "information_share", "kl_bars", "kl_over_time", "latent_labels", "latent_maps", "lines",
-           "rows", "set_style", "sheet", "show", "signature", "tradeoff"]
+__all__ = ["COLOURS", "DPI", "SHOWN_DPI", "Shown", "carried", "curves", "diagram", "early_pictures", "factor_report",
+           "grid", "group_runs", "heat_map", "information_share", "kl_bars", "kl_over_time", "latent_labels",
+           "latent_maps", "lines", "rows", "set_style", "sheet", "show", "signature", "tradeoff"]
 
 # The palette of Okabe & Ito, safe for colour-blind readers
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000"]
-DPI, SHOWN_DPI = 160, 100       # dots per inch of a figure's PNG, and at which a notebook shows it: sharp on a projector, too
+# dots per inch of a figure's PNG, and at which a notebook shows it: sharp on a projector, too
+DPI, SHOWN_DPI = 160, 100
 LEAST_IMAGES = 100      # fewer overestimate the information so much that every latent would get a factor's name
 
 
@@ -45,7 +46,7 @@ class Shown:
 
     def __init__(self, png: bytes, alt: str, dpi: float = DPI):
         self.png, self.alt = png, alt
-        self.width = round(int.from_bytes(png[16:20], "big") * SHOWN_DPI / dpi)      # the header holds the width in pixels
+        self.width = round(int.from_bytes(png[16:20], "big") * SHOWN_DPI / dpi)  # the header holds the width in pixels
 
     def _repr_png_(self):
         return self.png, {"alt": self.alt, "width": self.width}
@@ -70,7 +71,7 @@ def _row_step(side, gap=0.1):
 
 
 def sheet(images: Sequence[Tensor], dimmed: Collection[int] = (), gap: float = 0.1) -> tuple[Tensor, Tensor]:
-    """Rows of images, (K, C, S, S) each, as one picture -> (H, W, 3) in [0, 1], and the centres of rows and columns in pixels.
+    """Rows of images, (K, C, S, S) each -> one picture (H, W, 3) in [0, 1], and its rows' and columns' centres.
 
     White between the images. They keep their contrast: nothing is stretched. Rows whose number is in ``dimmed`` are
     mixed with grey.
@@ -142,7 +143,8 @@ def carried(mu: Tensor, factors: Tensor, factor_names: Sequence[str], minimum: f
         return [("", 0.0)] * mu.shape[1]
     share = information_share(mu, values[:, varied])
     best = share.argmax(1)
-    return [(str(factor_names[varied[k]]) if share[d, k] >= minimum else "", float(share[d, k])) for d, k in enumerate(best)]
+    return [(str(factor_names[varied[k]]) if share[d, k] >= minimum else "", float(share[d, k]))
+            for d, k in enumerate(best)]
 
 
 def latent_labels(mu: Tensor, logvar: Tensor, factors: Tensor | None = None, factor_names: Sequence[str] = (),
@@ -272,8 +274,8 @@ def _funnel(ax, text: str, left: float, right: float) -> None:
 def latent_maps(models: dict[str, nn.Module], images, values: Sequence[float], side: int = 9) -> Figure:
     """The latent space of models with two latents: above, the codes of the images; below, what the decoder draws there.
 
-    ``models``: from title to model. A dot is the mean of an image's code, coloured by its entry of ``values`` (N,), and the
-    ellipse around it is one sigma wide each way. Below, ``side`` x ``side`` points of the same square are decoded.
+    ``models``: from title to model. A dot is the mean of an image's code, coloured by its entry of ``values`` (N,), and
+    the ellipse around it is one sigma wide each way. Below, ``side`` x ``side`` points of the same square are decoded.
     """
     figure, axes = plt.subplots(2, len(models), figsize=(3.1 * len(models), 6.4), squeeze=False)
     for (title, model), (above, below) in zip(models.items(), axes.T):
@@ -296,7 +298,8 @@ def _map_of_codes(ax, mu: Tensor, logvar: Tensor, values: Sequence[float]) -> No
     """Dots at mu (N, 2), coloured by ``values``, each in an ellipse that reaches one sigma each way."""
     width, height = (2 * (0.5 * logvar).exp()).numpy().T
     dots = ax.scatter(*mu.numpy().T, c=np.asarray(values), cmap="viridis", s=8, zorder=2)
-    ax.add_collection(EllipseCollection(width, height, np.zeros(len(mu)), units="xy", offsets=mu.numpy(), facecolors="none",
+    ax.add_collection(EllipseCollection(width, height, np.zeros(len(mu)), units="xy", offsets=mu.numpy(),
+                                        facecolors="none",
                                         edgecolors=dots.to_rgba(np.asarray(values)), offset_transform=ax.transData))
 
 
@@ -329,7 +332,7 @@ def curves(history) -> Figure:
 
 
 def kl_over_time(history) -> Figure:
-    """The KL of every latent over the steps, in nats. Collapsed latents are grey; of the active ones up to 14 are named."""
+    """The KL of every latent over the steps, in nats. Collapsed latents are grey; up to 14 active ones are named."""
     nats = np.array(history.steps["kl_per_latent"])
     figure, ax = plt.subplots(figsize=(6.4, 3.4))
     for place, d in enumerate(nats[-1].argsort()[::-1]):
@@ -347,7 +350,10 @@ def kl_over_time(history) -> Figure:
 
 
 def kl_bars(mu: Tensor, logvar: Tensor, names: Sequence[str] | None = None) -> Figure:
-    """The mean KL of every latent, in nats, sorted; collapsed latents in grey. ``names``: one per latent, for "z0" ..."""
+    """The mean KL of every latent, in nats, sorted; collapsed latents in grey.
+
+    ``names``: one per latent, for "z0" ...
+    """
     nats, active, order = L.kl_per_latent(mu, logvar), L.active(mu, logvar), L.rank_latents(mu, logvar).tolist()
     labels = [names[d] if names else f"z{d}" for d in order]
     figure, ax = plt.subplots(figsize=(6.4, 2.8))
@@ -383,8 +389,8 @@ def tradeoff(rows: Sequence[dict]) -> Figure:
     """The rows of a sweep in the plane of rate and distortion, and beside it their MIG (if measured) against beta.
 
     Every run is a dot, a line joins the medians over the seeds of each beta, and a colour marks the runs that share all
-    other settings. Dashed lines join points of equal ELBO: -(rate + distortion) (Alemi et al. 2018, "Fixing a Broken ELBO").
-    All in nats per image. Raises ValueError for an empty table or one that is not of a sweep.
+    other settings. Dashed lines join points of equal ELBO: -(rate + distortion) (Alemi et al. 2018, "Fixing a Broken
+    ELBO"). All in nats per image. Raises ValueError for an empty table or one that is not of a sweep.
     """
     groups = group_runs(rows)
     scored = any(row.get("mig") is not None for row in rows)
@@ -395,7 +401,8 @@ def tradeoff(rows: Sequence[dict]) -> Figure:
         for beta, point in points.items():
             plane.annotate(f"{beta:g}", point, (5, 5), textcoords="offset points", color=colour, fontsize=10)
     _equal_elbo(plane, [row["kl"] + row["reconstruction"] for row in rows])
-    plane.set(xlabel="rate: KL (nats)", ylabel="distortion: reconstruction (nats)", title="rate and distortion at each β")
+    plane.set(xlabel="rate: KL (nats)", ylabel="distortion: reconstruction (nats)",
+              title="rate and distortion at each β")
     if scored:
         _mig_against_beta(axes[0, 1], groups)
     if len(groups) > 1:
@@ -425,7 +432,7 @@ def _mig_against_beta(ax, groups: dict) -> None:
 
 
 def _equal_elbo(ax, sums: Sequence[float]) -> None:
-    """Dashed lines rate + distortion = constant, labelled at the right edge; ``sums``: rate + distortion of the runs."""
+    """Dashed lines rate + distortion = constant, labelled on the right; ``sums``: rate + distortion of runs."""
     right, (low, high) = ax.get_xlim()[1], ax.get_ylim()
     ax.set(xlim=(0, right), ylim=(low, high))
     for level in MaxNLocator(6).tick_values(min(sums), max(sums)):
@@ -437,7 +444,7 @@ def _equal_elbo(ax, sums: Sequence[float]) -> None:
 
 def heat_map(tables: dict, row_names: Sequence[str], column_names: Sequence[str], low: float = 0.0, high: float = 1.0,
              colours: str = "Blues") -> Figure:
-    """Tables of numbers side by side, coloured and written out: a dict from title to (R, C), with common row and column names.
+    """Tables of numbers side by side, coloured and written out: a dict from title to (R, C), with common names.
 
     Colours run from ``low`` to ``high``; ``colours="RdBu"`` suits numbers of both signs. NaN and infinite numbers are
     not coloured.

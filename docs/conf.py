@@ -42,7 +42,7 @@ def setup(app):
 
 
 def keep_bars(app, what, name, thing, options, lines):
-    """Keep the bars of |KL - C| in docstrings, which reStructuredText takes for a substitution; ``code`` stays as it is."""
+    """Keep the bars of |KL - C| in docstrings, which reStructuredText takes for a substitution; not in ``code``."""
     for k, line in enumerate(lines):
         parts = re.split(r"(``.*?``)", line)
         lines[k] = "".join(part if part.startswith("``") else part.replace("|", "\\|") for part in parts)

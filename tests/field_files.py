@@ -27,7 +27,8 @@ def expect_small(monkeypatch):
 
 
 def dsprites_part():
-    """A part of dSprites: images uint8 (N, 64, 64) of 0 and 255, classes (N, 6) counted in this part, the colour first."""
+    """A part of dSprites: images uint8 (N, 64, 64) of 0 and 255, classes (N, 6) counted in this part, the colour
+    first."""
     classes = lattice(DSPRITES)
     images = Sprites().images(classes * torch.tensor([1, 5, 10, 6, 6]))[:, 0].numpy()
     return images, np.concatenate([np.zeros((len(classes), 1), int), classes.numpy()], axis=1)
@@ -73,7 +74,8 @@ def write(kind, folder, seed=0):
             file["images"] = rng.integers(0, 256, (int(np.prod(SMALL[Shapes3D])), 64, 64, 3), dtype=np.uint8)
         return str(folder / "3dshapes.h5")
     if kind == "mpi3d":
-        np.savez(folder / "mpi3d.npz", images=rng.integers(0, 256, (int(np.prod(SMALL[MPI3D])), 64, 64, 3), dtype=np.uint8))
+        np.savez(folder / "mpi3d.npz",
+                 images=rng.integers(0, 256, (int(np.prod(SMALL[MPI3D])), 64, 64, 3), dtype=np.uint8))
         return str(folder / "mpi3d.npz")
     if kind == "cars3d":
         (folder / "cars").mkdir()

@@ -18,7 +18,8 @@ class Halves(nn.Module):
 
     def __init__(self, channels, latents):
         super().__init__()
-        self.net = nn.Sequential(nn.Flatten(), nn.Linear(channels * SIDE ** 2, 32), nn.Tanh(), nn.Linear(32, 2 * latents))
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(channels * SIDE ** 2, 32), nn.Tanh(),
+                                 nn.Linear(32, 2 * latents))
 
     def forward(self, x):
         return self.net(x).chunk(2, dim=1)
@@ -77,7 +78,8 @@ def test_latents_figures_and_explorer(model):
     assert explorer.picture.value != before and explorer.message.value == ""
 
 
-@pytest.mark.parametrize("convert", (lambda x: x.numpy(), lambda x: x / 255, lambda x: (x / 255).numpy().astype(np.float64),
+@pytest.mark.parametrize("convert", (lambda x: x.numpy(), lambda x: x / 255,
+                                     lambda x: (x / 255).numpy().astype(np.float64),
                                      lambda x: (x / 255).bfloat16()), ids=["numpy", "float", "float64", "bfloat16"])
 def test_images_of_any_kind(convert):
     model, (images, factors) = Theirs(), small()
@@ -128,7 +130,8 @@ def test_scores():
 @pytest.mark.parametrize("returned, said", [
     (lambda mu, logvar: mu, r"got \(4, 3\)"), (lambda mu, logvar: (mu, logvar, mu), "got"),
     (lambda mu, logvar: (mu, None), "NoneType"),
-    (lambda mu, logvar: {"mu": mu, "logvar": logvar}, "got dict"), (lambda mu, logvar: (mu[0], logvar[0]), r"got \(3,\)")])
+    (lambda mu, logvar: {"mu": mu, "logvar": logvar}, "got dict"),
+    (lambda mu, logvar: (mu[0], logvar[0]), r"got \(3,\)")])
 def test_an_encoder_that_returns_something_else_is_named(returned, said):
     class Other(torch.nn.Module):
         def forward(self, x):

@@ -126,8 +126,8 @@ def test_an_interrupted_build_of_other_sources_is_not_resumed(tmp_path):
     assert make(tmp_path, "b")._resumable()["files"] == 0 and make(tmp_path)._resumable()["files"] == 21
 
 
-@pytest.mark.parametrize("harm", [lambda part: part.write_bytes(bytes(len(part.read_bytes()))), lambda part: part.unlink(),
-                                  lambda part: part.write_bytes(part.read_bytes()[:-1])])
+@pytest.mark.parametrize("harm", [lambda part: part.write_bytes(bytes(len(part.read_bytes()))),
+                                  lambda part: part.unlink(), lambda part: part.write_bytes(part.read_bytes()[:-1])])
 def test_a_damaged_interrupted_build_starts_again(tmp_path, harm):
     cache = make(tmp_path)
     with pytest.raises(KeyboardInterrupt):
@@ -186,7 +186,8 @@ def take(folder, log, inside, waiting, first):
 
 def test_two_processes_at_once_build_once(tmp_path):
     inside, waiting = SPAWN.Event(), SPAWN.Event()
-    two = [SPAWN.Process(target=take, args=(tmp_path, tmp_path / "log", inside, waiting, first)) for first in (True, False)]
+    two = [SPAWN.Process(target=take, args=(tmp_path, tmp_path / "log", inside, waiting, first))
+           for first in (True, False)]
     for process in two:
         process.start()
     for process in two:

@@ -59,14 +59,17 @@ def members(tmp_path, inside="img_align_celeba/"):
     return {inside + name: (folder / name).read_bytes() for name in NAMES}
 
 
-@pytest.mark.parametrize("place, given", [("CelebA/img_align_celeba", "CelebA/img_align_celeba"), ("any/name", "any/name"),
-                                          ("CelebA/img_align_celeba", "CelebA"), ("data/celeba/img_align_celeba", "data"),
+@pytest.mark.parametrize("place, given", [("CelebA/img_align_celeba", "CelebA/img_align_celeba"),
+                                          ("any/name", "any/name"),
+                                          ("CelebA/img_align_celeba", "CelebA"),
+                                          ("data/celeba/img_align_celeba", "data"),
                                           ("data/celeba/img_align_celeba", "data/img_align_celeba")])
 def test_the_folder_in_every_layout(tmp_path, place, given, capsys):
     photographs(tmp_path / place)
     faces = load_celeba(tmp_path / given, 16)
     assert faces.path == tmp_path / place and faces.names == NAMES and faces.shape == (6, 3, 16, 16)
-    assert faces.settings["crop"] == 148 and faces.attributes is None and faces.partition is None and faces.attribute_names == ()
+    assert faces.settings["crop"] == 148 and faces.attributes is None
+    assert faces.partition is None and faces.attribute_names == ()
     assert capsys.readouterr().out == f"photographs: {tmp_path / place}\n"
 
 
@@ -109,7 +112,8 @@ def test_attributes_stay_with_their_pictures(tmp_path):
 def test_pictures_without_a_line(tmp_path):
     folder = photographs(tmp_path / "img_align_celeba")
     (tmp_path / "list_attr_celeba.txt").write_text("\n".join(ATTRIBUTES.splitlines()[:-2]))
-    with pytest.warns(UserWarning, match=f"2 of 6 pictures have no line of their own in .*list_attr_celeba.txt.* {NAMES[4]}"):
+    with pytest.warns(UserWarning, match="2 of 6 pictures have no line of their own in .*list_attr_celeba.txt.* "
+                                         f"{NAMES[4]}"):
         faces = CelebA(folder, 8)
     assert faces.described.tolist() == [True] * 4 + [False] * 2
     assert faces.attributes[:4, 0].tolist() == [True, False] * 2 and not faces.attributes[4:].any()
@@ -164,7 +168,8 @@ def test_a_zip_through_the_config(tmp_path):
     assert data.names == NAMES and data.shape == (6, 3, 8, 8)
 
 
-@pytest.mark.parametrize("name", ["../evil.jpg", "/evil.jpg", "a/../../evil.jpg", "..\\evil.jpg", "C:\\evil.jpg", "C:/evil.txt"])
+@pytest.mark.parametrize("name", ["../evil.jpg", "/evil.jpg", "a/../../evil.jpg", "..\\evil.jpg", "C:\\evil.jpg",
+                                  "C:/evil.txt"])
 def test_zip_slip(tmp_path, name):
     archive = zipped(tmp_path / "x" / "slip.zip", {**members(tmp_path, ""), name: b"evil"})
     with pytest.raises(ValueError, match="not to be trusted: its member .*evil.* written elsewhere"):
@@ -217,7 +222,8 @@ def test_other_zips(tmp_path, monkeypatch):
 def test_nothing_there_gives_drawn_faces(tmp_path, capsys):
     faces = load_celeba(tmp_path / "CelebA" / "img_align_celeba", 32)
     said = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in said] == [["no", "photographs"], ["no", "zip"], ["no", "download:"], ["drawn", "faces"]]
+    assert [line.split()[:2] for line in said] == [["no", "photographs"], ["no", "zip"], ["no", "download:"],
+                                                   ["drawn", "faces"]]
     assert faces.images(faces.sample_factors(2, torch.Generator().manual_seed(0))).shape == (2, 3, 32, 32)
     assert len(faces.factor_names) >= 8 and not (tmp_path / "CelebA").exists()
 
@@ -241,7 +247,8 @@ def test_a_download_that_fails_is_explained(tmp_path, monkeypatch, capsys, error
     monkeypatch.setattr(celeba.torchvision.datasets, "CelebA", fail)
     faces = load_celeba(tmp_path / "CelebA" / "img_align_celeba", download=True)
     out = capsys.readouterr().out
-    assert asked == [(str(tmp_path / "CelebA"), {"split": "all", "download": True})] and hasattr(faces, "sample_factors")
+    assert asked == [(str(tmp_path / "CelebA"), {"split": "all", "download": True})]
+    assert hasattr(faces, "sample_factors")
     assert f"{said}" in out and "More." not in out and "Try again tomorrow" in out and celeba.PAGE in out
 
 
@@ -286,7 +293,8 @@ def test_a_zip_in_capitals(tmp_path, name):
 def test_links_and_hidden_files_stay_in_the_zip(tmp_path):
     link = zipfile.ZipInfo("link.jpg")
     link.create_system, link.external_attr = 3, 0o120777 << 16
-    archive = zipped(tmp_path / "a.zip", {**members(tmp_path, ""), "__MACOSX/._000001.jpg": b"mac", ".hidden/a.jpg": b"hidden"})
+    archive = zipped(tmp_path / "a.zip",
+                     {**members(tmp_path, ""), "__MACOSX/._000001.jpg": b"mac", ".hidden/a.jpg": b"hidden"})
     with zipfile.ZipFile(archive, "a") as file:
         file.writestr(link, "/etc/passwd")
     assert sorted(path.name for path in unpack(archive).rglob("*")) == NAMES
@@ -297,7 +305,8 @@ def test_a_zip_that_unpacks_to_too_much(tmp_path, monkeypatch):
     archive = tmp_path / "bomb.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("a.png", bytes(2_000_000))
-    with monkeypatch.context() as patch, pytest.raises(ValueError, match="would unpack to 0.00 GB, more than .*by hand"):
+    with monkeypatch.context() as patch, pytest.raises(ValueError,
+                                                       match="would unpack to 0.00 GB, more than .*by hand"):
         patch.setattr(zips, "FREE_BYTES", 1_000_000)
         unpack(archive)
     with monkeypatch.context() as patch, pytest.raises(ValueError, match="has 6 members, more than the limit of 5"):
@@ -348,7 +357,8 @@ def test_what_a_killed_process_left_is_swept(tmp_path):
 
 def test_the_disk_fills_up_while_a_zip_is_unpacked(tmp_path, monkeypatch):
     archive = zipped(tmp_path / "pictures.zip", members(tmp_path, ""))
-    monkeypatch.setattr(zipfile.ZipFile, "extract", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(zipfile.ZipFile, "extract",
+                        lambda *args: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="the disk is full: .*pictures.zip.*BVAE_CACHE"):
         unpack(archive)
     assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".lock"}

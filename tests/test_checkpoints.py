@@ -111,7 +111,8 @@ def test_load_model_takes_half_precision_weights(tmp_path):
 
 
 @pytest.mark.parametrize("state", ([1, 2], {"epoch": 1}, {"model_state_dict": {}}, {"model_state_dict": [1]},
-                                   {"model_state_dict": {1: torch.zeros(2)}}, {"encoder.fc_mu.weight": torch.zeros(2, 3)}))
+                                   {"model_state_dict": {1: torch.zeros(2)}},
+                                   {"encoder.fc_mu.weight": torch.zeros(2, 3)}))
 def test_load_model_says_what_is_missing(tmp_path, state):
     C.save(state, tmp_path / "x.pt")
     with pytest.raises(ValueError, match="x.pt.*weights"):
@@ -172,7 +173,8 @@ def test_a_small_file_cannot_fill_the_memory(tmp_path):
     weights = new_model(config).state_dict()
     huge = config.replace(img_size=1024, hidden_dims=[256, 256], network="classic").to_dict()     # 8 GB of weights
     expanded = {**weights, "encoder.fc_mu.weight": torch.zeros(1, 1).expand(3, 10 ** 8)}
-    for state in ({"model_state_dict": weights, "config": huge}, {"model_state_dict": expanded, "config": config.to_dict()},
+    for state in ({"model_state_dict": weights, "config": huge},
+                  {"model_state_dict": expanded, "config": config.to_dict()},
                   {"model_state_dict": weights, "config": config.to_dict(), "more": bytearray(100)}):
         torch.save(state, path)
         assert allocated(path) < 100
@@ -180,7 +182,8 @@ def test_a_small_file_cannot_fill_the_memory(tmp_path):
 
 def test_a_compressed_archive_is_refused(tmp_path):
     C.save({"zeros": torch.zeros(10 ** 6)}, tmp_path / "x.pt")
-    with zipfile.ZipFile(tmp_path / "x.pt") as whole, zipfile.ZipFile(tmp_path / "y.pt", "w", zipfile.ZIP_DEFLATED) as packed:
+    with zipfile.ZipFile(tmp_path / "x.pt") as whole, zipfile.ZipFile(tmp_path / "y.pt", "w",
+                                                                      zipfile.ZIP_DEFLATED) as packed:
         for member in whole.infolist():
             packed.writestr(member.filename, whole.read(member))
     with pytest.raises(ValueError, match="compressed"):

@@ -67,8 +67,8 @@ def losses(history):
 
 
 KINDS = [dict(objective=name, discriminator_width=8, capacity_steps=50) for name in OBJECTIVES] + [
-    dict(flip=True), dict(grad_clip=0.1), dict(network="classic"), dict(lr_schedule="cosine"), dict(lr_patience=0, lr=3e-2),
-    dict(beta_schedule="warmup", schedule_steps=60)]
+    dict(flip=True), dict(grad_clip=0.1), dict(network="classic"), dict(lr_schedule="cosine"),
+    dict(lr_patience=0, lr=3e-2), dict(beta_schedule="warmup", schedule_steps=60)]
 
 
 @pytest.mark.parametrize("changes", KINDS, ids=lambda changes: "-".join(map(str, changes.values())))
@@ -117,7 +117,8 @@ def test_every_objective_trains_in_every_format(replays, objective, precision):
 
 
 def test_float16_skips_steps_that_overflow_and_trains_on(replays):
-    """The scaler begins at 65,536, too much for these losses: it must come down on the device, without a word to Python."""
+    """The scaler begins at 65,536, too much for these losses: it must come down on the device, without a word to
+    Python."""
     config = small_config(precision="float16", epochs=4, log_every=1)
     model, history = train(config)
     assert np.isfinite(losses(history)).all() and history["val_loss"][-1] < history["val_loss"][0]
@@ -144,7 +145,8 @@ class Reads(BetaVAE):
         return super().run(x)
 
 
-@pytest.mark.parametrize("changes", [dict(), dict(precision="float16"), dict(objective="factorvae", discriminator_width=8)],
+@pytest.mark.parametrize("changes",
+                         [dict(), dict(precision="float16"), dict(objective="factorvae", discriminator_width=8)],
                          ids=lambda changes: "-".join(map(str, changes.values())) or "plain")
 def test_what_cannot_be_recorded_trains_eagerly_with_one_warning(changes):
     """As if nothing had been tried: random numbers, streams and the scaler survive the broken recording."""
@@ -157,7 +159,7 @@ def test_what_cannot_be_recorded_trains_eagerly_with_one_warning(changes):
     assert sum("CUDA graph" in str(warning.message) for warning in said) == 1
     assert torch.cuda.current_stream() == torch.cuda.default_stream()
     assert same_state(model.state_dict(), eager[0].state_dict()) and history.steps == eager[1].steps
-    assert train(config)[1]["val_loss"][-1] == pytest.approx(eager[1]["val_loss"][-1], rel=1e-4)       # the next run records
+    assert train(config)[1]["val_loss"][-1] == pytest.approx(eager[1]["val_loss"][-1], rel=1e-4)  # the next run records
 
 
 @pytest.mark.filterwarnings("ignore:the step cannot be a CUDA graph")

@@ -213,10 +213,11 @@ def test_whole_numbers_of_a_dataset_are_bytes(item):
 
 
 @pytest.mark.parametrize("items, said", [
-    ([BYTES.int() + 9], "whole numbers from 0 to 255, or floats from 0 to 1, got torch.int64 from 9 to 264: rescale them"),
+    ([BYTES.int() + 9], "from 0 to 255, or floats from 0 to 1, got torch.int64 from 9 to 264: rescale them"),
     ([BYTES / 255, BYTES / 255 + 4], "got torch.float32 from 4 to 5: leave out Normalize"),
     ([BYTES, BYTES / 255], "must have one type and one shape"),
-    ([BYTES, BYTES[:, :8, :8]], "must have one type and one shape"), ([None], "no image in a Dataset's item: a NoneType"),
+    ([BYTES, BYTES[:, :8, :8]], "must have one type and one shape"),
+    ([None], "no image in a Dataset's item: a NoneType"),
     (["cat.png"], "no image in a Dataset's item: a str"), ([BYTES.float().to_sparse()], "must be a plain tensor"),
     ([BYTES.to(torch.complex64)], "must be a plain tensor of numbers")])
 def test_a_dataset_with_other_values_is_refused_whichever_image_has_them(items, said):
@@ -225,7 +226,8 @@ def test_a_dataset_with_other_values_is_refused_whichever_image_has_them(items, 
 
 
 @pytest.mark.parametrize("data, said", [("sprites", "open a path first"), ({"imgs": BYTES}, "no images in a dict"),
-                                        (DataLoader(Items([BYTES])), "give its dataset"), (iter([BYTES]), "give a tensor")])
+                                        (DataLoader(Items([BYTES])), "give its dataset"),
+                                        (iter([BYTES]), "give a tensor")])
 def test_what_holds_no_images_is_named(data, said):
     with pytest.raises(TypeError, match=said):
         D.as_images(data)

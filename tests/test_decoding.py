@@ -35,7 +35,8 @@ def by_pil(picture, img_size, mode="RGB"):
     """PIL's own central square, bilinear and antialiased: float (C, S, S)."""
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    square = picture.crop((left, top, left + side, top + side)).convert(mode).resize((img_size,) * 2, Image.Resampling.BILINEAR)
+    square = picture.crop((left, top, left + side,
+                           top + side)).convert(mode).resize((img_size,) * 2, Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(square)).reshape(img_size, img_size, -1).permute(2, 0, 1).float()
 
 
@@ -47,7 +48,7 @@ def test_jpegs_look_as_pil_shows_them(mode, in_channels, size):
     wanted = by_pil(Image.open(io.BytesIO(data)), 16, "RGB" if in_channels == 3 else "L")
     assert seen.shape == (in_channels, 16, 16) and seen.dtype == torch.uint8
     differ = (seen - wanted).abs()
-    assert differ.mean() < 0.01 if size == (60, 40) else differ.mean() < 3    # a fraction of a pixel's shift at the most
+    assert differ.mean() < 0.01 if size == (60, 40) else differ.mean() < 3  # a fraction of a pixel's shift at the most
 
 
 def test_without_torchvisions_decoder_pil_does_it_all(monkeypatch):
@@ -58,7 +59,8 @@ def test_without_torchvisions_decoder_pil_does_it_all(monkeypatch):
     assert (fast.float() - slow.float()).abs().max() < 8 and fast.float().std() > 10
 
 
-@pytest.mark.parametrize("format, options", [("PNG", {}), ("BMP", {}), ("TIFF", {}), ("WEBP", {"lossless": True}), ("GIF", {})])
+@pytest.mark.parametrize("format, options",
+                         [("PNG", {}), ("BMP", {}), ("TIFF", {}), ("WEBP", {"lossless": True}), ("GIF", {})])
 def test_formats(format, options):
     picture = noise().quantize(64).convert("RGB")          # few enough colours for a GIF
     assert (image(saved(picture, format, **options)) - by_pil(picture, 16)).abs().max() <= 1
@@ -76,7 +78,8 @@ def test_sixteen_bits(format):
     assert (seen[0].int() - torch.from_numpy((values // 256).astype(np.int32))).abs().max() <= 1
 
 
-@pytest.mark.parametrize("values, said", [(np.full((9, 9), 70_000, np.int32), "from 70,000 to 70,000, beyond 0 to 65,535"),
+@pytest.mark.parametrize("values, said", [(np.full((9, 9), 70_000, np.int32),
+                                           "from 70,000 to 70,000, beyond 0 to 65,535"),
                                           (np.full((9, 9), -1000, np.int32), "from -1,000 to -1,000"),
                                           (np.zeros((9, 9), np.float32), "floats")])
 def test_pixels_of_unknown_range(values, said):
@@ -98,8 +101,8 @@ def test_exif_orientation(format, orientation):
     upright = np.zeros((24, 24), np.uint8)
     upright[:12, :12] = 255                                  # white above, on the left
     upright[:12, 12:] = 128
-    turned = {1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1], 5: upright.T, 6: np.rot90(upright, 1),
-              7: upright[::-1, ::-1].T, 8: np.rot90(upright, -1)}[orientation]
+    turned = {1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1], 5: upright.T,
+              6: np.rot90(upright, 1), 7: upright[::-1, ::-1].T, 8: np.rot90(upright, -1)}[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
     seen = image(saved(Image.fromarray(np.ascontiguousarray(turned)), format, exif=exif), 24, 1)[0].float()
@@ -126,10 +129,11 @@ def test_crop(size):
     picture = Image.new("RGB", size, "red")
     picture.paste("lime", (width // 2 - height // 4, height // 4, width // 2 + height // 4, 3 * height // 4))
     data = saved(picture, "JPEG", quality=100, subsampling=0)
-    inner, largest, beyond, squeezed = (image(data, crop=crop)[:, 1:-1, 1:-1].float() for crop in (height // 2, None, 10_000, 0))
+    inner, largest, beyond, squeezed = (image(data, crop=crop)[:, 1:-1, 1:-1].float()
+                                        for crop in (height // 2, None, 10_000, 0))
     assert inner[0].max() < 40 and inner[1].min() > 215                       # all of it green
     share = [(part[1] > 128).float().mean().item() for part in (largest, squeezed)]
-    assert share == pytest.approx([64 / 196, 40 / 196], abs=0.06)             # 1/2 x 1/2 of the square; 1/3 x 1/2 of the whole
+    assert share == pytest.approx([64 / 196, 40 / 196], abs=0.06)  # 1/2 x 1/2 of the square; 1/3 x 1/2 of the whole
     assert torch.equal(largest, beyond)
 
 
@@ -151,7 +155,8 @@ def bomb(width, height):
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT",
+                                                                 zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
 
 
 def jpeg_bomb(width, height):
@@ -221,7 +226,8 @@ def progressive(scans, side):
 
 def tiled(side, tile):
     """A grey TIFF in LZW that claims tiles of ``tile`` x ``tile`` pixels."""
-    tags = [(256, 4, side), (257, 4, side), (258, 3, 8), (259, 3, 5), (262, 3, 1), (277, 3, 1), (322, 4, tile), (323, 4, tile),
+    tags = [(256, 4, side), (257, 4, side), (258, 3, 8), (259, 3, 5), (262, 3, 1), (277, 3, 1), (322, 4, tile),
+            (323, 4, tile),
             (324, 4, 150), (325, 4, 100)]
     return (b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(struct.pack("<HHII", tag, kind, 1, value)
             for tag, kind, value in tags) + bytes(200))
@@ -229,19 +235,28 @@ def tiled(side, tile):
 
 WEBP = b"RIFF" + struct.pack("<I", 26) + b"WEBP"
 LIMITS = {
-    "20,000 scans of a JPEG": (progressive(20_000, 1000), "20,010 scans of 1,000 x 1,000 pixels, more than the limit of 500"),
+    "20,000 scans of a JPEG": (progressive(20_000, 1000),
+                               "20,010 scans of 1,000 x 1,000 pixels, more than the limit of 500"),
     "20,000 scans of a small JPEG": (progressive(20_000, 16), "20,010 scans of 16 x 16 pixels"),
     "30 scans of a large JPEG": (progressive(30, 7000), "40 scans of 7,000 x 7,000 pixels, more than the limit of 20"),
-    "a marker without a length before the frame": (b"\xff\xd8\xff\x01" + jpeg_bomb(40_000, 30_000)[2:], "40,000 x 30,000"),
+    "a marker without a length before the frame": (b"\xff\xd8\xff\x01" + jpeg_bomb(40_000, 30_000)[2:],
+                                                   "40,000 x 30,000"),
     "fill bytes before the frame": (b"\xff\xd8\xff\xff\xff" + jpeg_bomb(40_000, 30_000)[2:], "40,000 x 30,000"),
-    "a WebP of 34 bytes, lossless": (WEBP + b"VP8L" + struct.pack("<IBI", 14, 47, 16_382 | 16_382 << 14) + bytes(9), "16,383 x"),
-    "a WebP, extended": (WEBP + b"VP8X" + struct.pack("<I", 10) + bytes(4) + b"\xfe\x3f\0\xfe\x3f\0" + bytes(30), "16,383 x"),
-    "a WebP, lossy": (WEBP + b"VP8 " + struct.pack("<I", 14) + b"\0\0\0\x9d\x01\x2a\xff\x3f\xff\x3f" + bytes(9), "16,383 x"),
-    "a GIF of 88 million pixels": (saved(Image.new("P", (9400, 9400)), "GIF"), "9,400 x 9,400 pixels, more than the limit of"),
+    "a WebP of 34 bytes, lossless": (WEBP + b"VP8L" + struct.pack("<IBI", 14, 47, 16_382 | 16_382 << 14) + bytes(9),
+                                     "16,383 x"),
+    "a WebP, extended": (WEBP + b"VP8X" + struct.pack("<I", 10) + bytes(4) + b"\xfe\x3f\0\xfe\x3f\0" + bytes(30),
+                         "16,383 x"),
+    "a WebP, lossy": (WEBP + b"VP8 " + struct.pack("<I", 14) + b"\0\0\0\x9d\x01\x2a\xff\x3f\xff\x3f" + bytes(9),
+                      "16,383 x"),
+    "a GIF of 88 million pixels": (saved(Image.new("P", (9400, 9400)), "GIF"),
+                                   "9,400 x 9,400 pixels, more than the limit of"),
     "a TIFF with a tile larger than itself": (tiled(8, 40_000), "40,000 x 40,000 pixels, more than the limit of"),
-    "a PPM with a comment of a megabyte": (b"P6 #" + bytes(1 << 20) + b"\n8 8 255\n" + bytes(192), "header is longer than 4,096"),
-    "a PPM with a megabyte of blanks": (b"P5 8 8" + b" " * (1 << 20) + b"255\n" + bytes(64), "header is longer than 4,096"),
-    "numbers as text": (b"P2 2000 2000 255\n" + b"0 " * 4_000_000, "slowly: 2,000 x 2,000 pixels are more than the limit"),
+    "a PPM with a comment of a megabyte": (b"P6 #" + bytes(1 << 20) + b"\n8 8 255\n" + bytes(192),
+                                           "header is longer than 4,096"),
+    "a PPM with a megabyte of blanks": (b"P5 8 8" + b" " * (1 << 20) + b"255\n" + bytes(64),
+                                        "header is longer than 4,096"),
+    "numbers as text": (b"P2 2000 2000 255\n" + b"0 " * 4_000_000,
+                        "slowly: 2,000 x 2,000 pixels are more than the limit"),
 }
 
 
@@ -269,7 +284,8 @@ def test_sixteen_bit_colours():
         header = struct.pack(">IIBBBBB", 9, 9, 16, 2, 0, 0, 0)
         parts = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
         return b"\x89PNG\r\n\x1a\n" + b"".join(
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts)
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+            for kind, body in parts)
 
     assert (image(png(0x8012)) == 0x80).all() and decoding.largest_value(png(0x8012)) == 0x80FF
     assert decoding.largest_value(png(0x0F12)) == 0x0FFF
@@ -278,13 +294,15 @@ def test_sixteen_bit_colours():
 
 
 def test_every_error_of_a_decoder_is_one_of_two(monkeypatch):
-    for error in (SyntaxError("broken"), struct.error("unpack"), ZeroDivisionError(), MemoryError(), AttributeError("x")):
+    for error in (SyntaxError("broken"), struct.error("unpack"), ZeroDivisionError(), MemoryError(),
+                  AttributeError("x")):
         monkeypatch.setattr(decoding, "_flatten", lambda *args, error=error: (_ for _ in ()).throw(error))
         with pytest.raises(ValueError, match=f"cannot be decoded .{type(error).__name__}"):
             decode(saved(noise(), "PNG"), 16)
 
 
-@pytest.mark.parametrize("header", [b"P6\n# made by hand\n9 9\n255\n", b"P6 9 9 255 ", b"P6\n#" + b"x" * 3000 + b"\n9 9 255\n"])
+@pytest.mark.parametrize("header",
+                         [b"P6\n# made by hand\n9 9\n255\n", b"P6 9 9 255 ", b"P6\n#" + b"x" * 3000 + b"\n9 9 255\n"])
 def test_headers_of_ppm(header):
     assert image(header + bytes([200]) * (81 * 3), 9).unique().tolist() == [200]
     assert image(header.replace(b"9", b"90") + bytes([200]) * (8100 * 3), 9).unique().tolist() == [200]

@@ -45,7 +45,8 @@ def shown(explorer):
 
 
 def thirds(explorer, channel="L"):
-    return [shown(explorer).getchannel(channel).crop((x, 0, x + 192, 192)).tobytes() for x in (0, 192 + GAP, 2 * (192 + GAP))]
+    return [shown(explorer).getchannel(channel).crop((x, 0, x + 192, 192)).tobytes()
+            for x in (0, 192 + GAP, 2 * (192 + GAP))]
 
 
 def saved(explorer):
@@ -385,7 +386,8 @@ def test_a_model_that_is_being_trained_is_measured_again(explorer):
     explorer.refresh()
     assert explorer.picture.value != before and explorer.panel.labels != labels
     d = explorer.order[0]
-    assert explorer.sliders[d].description == explorer.panel.short_label(d) and torch.equal(explorer.z, explorer.codes[0])
+    assert explorer.sliders[d].description == explorer.panel.short_label(d)
+    assert torch.equal(explorer.z, explorer.codes[0])
 
 
 def test_several_threads_may_move_sliders(explorer):

@@ -493,7 +493,8 @@ def test_screen_readers_are_given_names_and_values(opened, page_of):
 @pytest.mark.parametrize("width", [390, 1400])
 @pytest.mark.parametrize("names", [("faces",), ("vae", "btcvae")], ids=" and ".join)
 def test_phone_and_desk(opened, page_of, names, width):
-    """Nothing is wider than the window, the first slider is seen at once, the picture stays in sight of the last one."""
+    """Nothing is wider than the window, the first slider is seen at once, the picture stays in sight of the last
+    one."""
     page = opened(page_of(*names), width, 844)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     sliders = page.locator(".panel").first.locator(".latent input:visible")

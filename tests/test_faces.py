@@ -130,7 +130,7 @@ def test_the_written_folder_loads_back(tmp_path):
     assert back.attribute_names == tuple(ATTRIBUTES)
     assert torch.equal(back.attributes, FACES.attributes(factors) > 0)
     assert back.pixels.shape == images.shape
-    assert (back.pixels.float() - images.float()).abs().mean() < 8            # of 255: JPEG halves the resolution of colour
+    assert (back.pixels.float() - images.float()).abs().mean() < 8  # of 255: JPEG halves the resolution of colour
 
 
 def test_nobodys_pictures_are_overwritten(tmp_path):
@@ -168,8 +168,8 @@ def test_the_preset_names_these_data():
 
 
 def test_the_preset_on_the_command_line(tmp_path):
-    main(["train", "--preset", "faces", "--num-images", "40", "--epochs", "1", "--hidden-dims", "4", "--latent-dim", "2",
-          "--save-dir", str(tmp_path), "--log-dir", "none", "--device", "cpu"])
+    main(["train", "--preset", "faces", "--num-images", "40", "--epochs", "1", "--hidden-dims", "4", "--latent-dim",
+          "2", "--save-dir", str(tmp_path), "--log-dir", "none", "--device", "cpu"])
     model = load_model(tmp_path / "final_model.pt")
     assert model.config.data_path == "faces" and model.config.sigma == Config.faces().sigma
 

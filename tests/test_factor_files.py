@@ -1,4 +1,5 @@
-"""The field's files: each reader on a small file of exactly the published layout, editions of dSprites, and wrong files."""
+"""The field's files: each reader on a small file of exactly the published layout, editions of dSprites, and wrong
+files."""
 
 import io
 import zipfile
@@ -15,8 +16,8 @@ from scipy.io import savemat
 from bvae_helpers import metrics, plots
 from bvae_helpers.__main__ import main
 from bvae_helpers.config import Config
-from bvae_helpers.data import (MPI3D, Cars3D, ColourSprites, DSprites, FactorData, NoisySprites, PictureSprites, Shapes3D,
-                               SmallNORB, Sprites, factors_of, load_data, render)
+from bvae_helpers.data import (MPI3D, Cars3D, ColourSprites, DSprites, FactorData, NoisySprites, PictureSprites,
+                               Shapes3D, SmallNORB, Sprites, factors_of, load_data, render)
 from bvae_helpers.explorer import LatentExplorer
 from bvae_helpers.metrics import _evaluation
 from bvae_helpers.model import BetaVAE
@@ -35,7 +36,8 @@ def part():
     return dsprites_part()
 
 
-@pytest.mark.parametrize("pixels", (lambda p: p // 255, lambda p: p, lambda p: p > 0, lambda p: (p / 255).astype(np.float32),
+@pytest.mark.parametrize("pixels", (lambda p: p // 255, lambda p: p, lambda p: p > 0,
+                                    lambda p: (p / 255).astype(np.float32),
                                     lambda p: (p // 255)[:, None], lambda p: p[..., None].astype(">i8")))
 @pytest.mark.parametrize("columns", (slice(0, 6), slice(1, 6)))
 def test_any_edition_of_dsprites_is_the_same_data(part, tmp_path, pixels, columns, capsys):
@@ -137,9 +139,12 @@ def test_shapes3d_names_the_images_that_are_damaged(tmp_path):
 
 
 @pytest.mark.parametrize("held, said", [({"weights": np.zeros(3)}, "holds weights, no array 'images'"),
-                                        ({"images": np.zeros((4, 64, 64, 3), np.uint8)}, "must hold all 480,000 images, got 4"),
-                                        ({"images": np.zeros((4, 64, 64, 3))}, "must be uint8 .N, 64, 64, 3., got float64"),
-                                        ({"images": np.zeros((4, 3, 64, 64), np.uint8)}, "must be uint8 .N, 64, 64, 3."),
+                                        ({"images": np.zeros((4, 64, 64, 3), np.uint8)},
+                                         "must hold all 480,000 images, got 4"),
+                                        ({"images": np.zeros((4, 64, 64, 3))},
+                                         "must be uint8 .N, 64, 64, 3., got float64"),
+                                        ({"images": np.zeros((4, 3, 64, 64), np.uint8)},
+                                         "must be uint8 .N, 64, 64, 3."),
                                         ({"images": np.zeros((4, 64, 64, 3), np.uint8), "labels": np.zeros((3, 6))},
                                          "'labels' must have shape .4, 6., got .3, 6."),
                                         ({"images": np.zeros((4, 64, 64, 3), np.uint8), "labels": np.zeros((4, 6))},
@@ -188,7 +193,8 @@ def test_cars3d_reads_a_folder_of_matrices(tmp_path):
     assert abs(image - expected).max() <= 1          # pillow rounds twice
     with pytest.raises(ValueError, match="must hold 183 .mat files, got 3"):
         Cars3D(tmp_path)
-    for held, said in (({"im": cars[0, :64]}, "'im' must be uint8"), ({"other": cars[0, :1]}, "'im' must be uint8 .*, got none"),
+    for held, said in (({"im": cars[0, :64]}, "'im' must be uint8"),
+                       ({"other": cars[0, :1]}, "'im' must be uint8 .*, got none"),
                        ({"im": "text"}, "'im' must be uint8")):
         savemat(tmp_path / "car_001_mesh.mat", held)
         with pytest.raises(ValueError, match=f"car_001_mesh.mat cannot be read .{said}"):
@@ -282,10 +288,12 @@ SMALL_RUN = dict(patch=4, hidden_dims=[4, 4], latent_dim=3, epochs=1, num_images
 @pytest.mark.parametrize("kind", (*DRAWN, *FILES))
 def test_training_scores_figures_and_sliders_take_the_data(kind, tmp_path, monkeypatch):
     expect_small(monkeypatch)
-    config = Config.sprites(data_path=write(kind, tmp_path), in_channels=1 if kind in GREY else 3, save_dir=None, **SMALL_RUN)
+    config = Config.sprites(data_path=write(kind, tmp_path), in_channels=1 if kind in GREY else 3, save_dir=None,
+                            **SMALL_RUN)
     data = load_data(config)
     images, factors = render(data, 60, seed=0)
-    assert isinstance(data, FactorData) and images.shape[1:] == (config.in_channels, 64, 64) and images.dtype == torch.uint8
+    assert isinstance(data, FactorData) and images.shape[1:] == (config.in_channels, 64, 64)
+    assert images.dtype == torch.uint8
     torch.manual_seed(0)
     model = BetaVAE.from_config(config)
     assert len(fit(model, data, config, progress=False, device="cpu")["val_loss"]) == 1

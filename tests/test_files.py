@@ -37,7 +37,8 @@ write_whole(sys.argv[1], write)"""
 
 def test_parts_of_killed_processes_are_removed_and_those_of_living_ones_kept(tmp_path):
     path = tmp_path / "last [1].pt"
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, text=True)
+               for _ in range(2)]
     try:
         for writer in writers:
             assert writer.stdout.readline() == "writing\n"

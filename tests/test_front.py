@@ -13,7 +13,8 @@ from bvae_helpers import latents as L
 from bvae_helpers.data import Sprites, render, to_batch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LIT = """rows => rows.map(row => drawSprite(front.tables, row).reduce((lit, value, i) => value ? [...lit, i] : lit, []))"""
+LIT = """rows => rows.map(row => drawSprite(front.tables, row)
+    .reduce((lit, value, i) => value ? [...lit, i] : lit, []))"""
 SET = """([id, value]) => {
     const slider = document.getElementById(id);
     slider.value = value;
@@ -64,7 +65,8 @@ def test_a_thousand_sprites_are_the_same_to_the_pixel(page):
 def test_the_encoder_computes_what_pytorch_computes(page):
     images, factors = render(Sprites(), 20, seed=3)
     mu, _ = L.encode(checkpoints.load_pretrained("btcvae"), images)
-    codes = page.evaluate("rows => rows.map(row => Array.from(encode(drawSprite(front.tables, row))))", factors.tolist())
+    codes = page.evaluate("rows => rows.map(row => Array.from(encode(drawSprite(front.tables, row))))",
+                          factors.tolist())
     assert np.abs(np.array(codes) - mu.numpy()).max() < 0.03            # its large matrix is stored in 8 bits
 
 
@@ -87,7 +89,8 @@ def test_the_numbers_of_each_beta_are_the_packages(page, tool):
         mu, logvar = L.encode(model, images)
         _, rate, distortion, active, score = page.locator("#sweep tr").nth(k + 1).inner_text().split()
         assert float(rate) == pytest.approx(losses.kl_divergence(mu, logvar).sum(1).mean().item(), abs=0.051)
-        assert float(distortion) == pytest.approx(losses.bernoulli(model.decoder.logits(mu), to_batch(images)).item(), rel=0.1)
+        assert float(distortion) == pytest.approx(losses.bernoulli(model.decoder.logits(mu), to_batch(images)).item(),
+                                                  rel=0.1)
         assert int(active) == L.active(mu, logvar).sum()
         assert float(score) == pytest.approx(metrics.mig(metrics.active_codes(mu, logvar), factors), abs=0.006)
 
@@ -95,9 +98,13 @@ def test_the_numbers_of_each_beta_are_the_packages(page, tool):
 def test_the_finger_moves_a_sprite_the_same_way_in_every_network(page, tool):
     """To the right, the picture under the finger lies further to the right, whatever the sign of the latent."""
     centre = """() => {
-        const {width, height} = sweep.pictures[2], pixels = sweep.pictures[2].getContext('2d').getImageData(0, 0, width, height);
+        const {width, height} = sweep.pictures[2];
+        const pixels = sweep.pictures[2].getContext('2d').getImageData(0, 0, width, height);
         let mass = 0, sum = 0;
-        for (let i = 0; i < width * height; i++) { mass += pixels.data[4 * i]; sum += pixels.data[4 * i] * (i % width); }
+        for (let i = 0; i < width * height; i++) {
+            mass += pixels.data[4 * i];
+            sum += pixels.data[4 * i] * (i % width);
+        }
         return sum / mass;
     }"""
     for k in range(len(tool.BETAS)):
@@ -109,10 +116,12 @@ def test_the_finger_moves_a_sprite_the_same_way_in_every_network(page, tool):
 
 
 def test_what_the_answer_about_beta_claims(page):
-    """With a larger beta fewer latents and a larger distortion; the place is kept longest, shape and turn are lost first."""
+    """With a larger beta fewer latents and a larger distortion; the place is kept longest, shape and turn are lost
+    first."""
     models = page.evaluate("front.sweep.map(({decoder, ...rest}) => rest)")
     for less, more in zip(models, models[1:]):
-        assert more["active"] <= less["active"] and more["distortion"] > less["distortion"] and more["rate"] < less["rate"]
+        assert more["active"] <= less["active"] and more["distortion"] > less["distortion"]
+        assert more["rate"] < less["rate"]
     shape, _, turn, x, y = (finger["share"] for finger in models[-1]["fingers"])
     assert max(shape, turn) < 0.6 * min(x, y)
 

@@ -16,7 +16,8 @@ NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 
 @pytest.fixture
 def check(tmp_path):
-    """``check(fails=..., without=...)`` -> the script's exit status, output and commands, with a stand-in for Python."""
+    """``check(fails=..., without=...)`` -> the script's exit status, output and commands, with a stand-in for
+    Python."""
     def run(fails=(), without=()):
         log, stub = tmp_path / "log", tmp_path / "python"
         log.write_text("")

@@ -92,7 +92,8 @@ def test_links_are_followed_once_and_loops_end(tmp_path):
     os.symlink(tmp_path / "elsewhere" / "b.png", tmp_path / "here" / "one.png")
     os.symlink("itself.png", tmp_path / "here" / "itself.png")
     os.symlink("nowhere.png", tmp_path / "here" / "dangling.png")
-    assert [f.name for f in scan(tmp_path / "here")] == ["dangling.png", "itself.png", "linked/b.png", "one.png", "z/a.png"]
+    assert [f.name for f in scan(tmp_path / "here")] == ["dangling.png", "itself.png", "linked/b.png", "one.png",
+                                                         "z/a.png"]
     os.symlink(tmp_path / "here", tmp_path / "start")
     with pytest.warns(UserWarning, match=r"2 of 5 pictures .*dangling.png \(No such file.*itself.png \(Too many"):
         assert len(ImageFolder(tmp_path / "start", 8)) == 3
@@ -145,7 +146,8 @@ def test_grey_and_other_modes(tmp_path):
     assert (load_folder(tmp_path, img_size=8)[:2] == 100).all()
 
 
-@pytest.mark.parametrize("setting, said", [({"in_channels": 2}, "in_channels 1 .* or 3"), ({"img_size": 0}, "img_size must"),
+@pytest.mark.parametrize("setting, said", [({"in_channels": 2}, "in_channels 1 .* or 3"),
+                                           ({"img_size": 0}, "img_size must"),
                                            ({"crop": -1}, "crop at least 0")])
 def test_settings_out_of_range(tmp_path, setting, said):
     with pytest.raises(ValueError, match=said):
@@ -171,9 +173,11 @@ def test_a_broken_picture_is_skipped_and_named(tmp_path):
     (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "001.png").write_bytes(b"")
     for _ in range(2):                                    # decoded, then from the cache
-        with pytest.warns(UserWarning, match=r"3 of 7 pictures .*001\.png \(the file is empty\); broken\.jpg .*left out") as said:
+        with pytest.warns(UserWarning,
+                          match=r"3 of 7 pictures .*001\.png \(the file is empty\); broken\.jpg .*left out") as said:
             folder = ImageFolder(tmp_path, img_size=8)
-        assert len(folder) == 4 and "cut.jpg" in str(said[0].message) and set(folder.bad) == {"001.png", "broken.jpg", "cut.jpg"}
+        assert len(folder) == 4 and "cut.jpg" in str(said[0].message)
+        assert set(folder.bad) == {"001.png", "broken.jpg", "cut.jpg"}
         assert folder.names == ["000.png", "002.png", "003.png", "whole.jpg"]
         assert folder.pixels[:3, 0, 0, 0].tolist() == [0, 20, 30]
 
@@ -251,7 +255,8 @@ def test_failures_before_an_interruption_count(tmp_path, monkeypatch):
         ImageFolder(tmp_path, 8)
 
 
-@pytest.mark.parametrize("harm, why", [(lambda p: p.unlink(), "No such file"), (lambda p: p.write_bytes(b"other"), "changed"),
+@pytest.mark.parametrize("harm, why", [(lambda p: p.unlink(), "No such file"),
+                                       (lambda p: p.write_bytes(b"other"), "changed"),
                                        (lambda p: os.utime(p, ns=(1, 1)), "changed")])
 def test_a_file_that_goes_or_changes_after_the_scan(tmp_path, monkeypatch, harm, why):
     gallery(tmp_path)
@@ -261,7 +266,7 @@ def test_a_file_that_goes_or_changes_after_the_scan(tmp_path, monkeypatch, harm,
         patch.setattr(I, "scan", lambda path: found)
         assert len(ImageFolder(tmp_path, 8)) == 5
     again = load_folder(gallery(tmp_path), 8)
-    assert torch.equal(ImageFolder(tmp_path, 8).pixels, again)                  # and the next time it is seen as it is then
+    assert torch.equal(ImageFolder(tmp_path, 8).pixels, again)  # and the next time it is seen as it is then
 
 
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs POSIX users")
@@ -303,7 +308,8 @@ def test_decoded_once(tmp_path, decoding_counted):
 
 
 @pytest.mark.parametrize("change", [lambda p: paint(p / "new.png"), lambda p: (p / "003.png").unlink(),
-                                    lambda p: paint(p / "003.png", "white"), lambda p: (p / "003.png").rename(p / "3.png"),
+                                    lambda p: paint(p / "003.png", "white"),
+                                    lambda p: (p / "003.png").rename(p / "3.png"),
                                     lambda p: os.utime(p / "003.png", ns=(1, 1))])
 def test_the_cache_follows_the_files(tmp_path, decoding_counted, change):
     cache, pictures = tmp_path / "cache", gallery(tmp_path / "pictures")
@@ -363,7 +369,8 @@ def test_a_cache_folder_that_cannot_be_written(tmp_path):
 
 
 def test_no_home_folder(tmp_path, monkeypatch):
-    """A container with a user that no list knows, and without HOME: BVAE_CACHE decides; without it, memory is the cache."""
+    """A container with a user that no list knows, and without HOME: BVAE_CACHE decides; without it, memory is the
+    cache."""
     pictures = gallery(tmp_path / "pictures")
     monkeypatch.setattr(pathlib.Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
     assert len(ImageFolder(pictures, 8)) == 6                # the tests set BVAE_CACHE
@@ -403,13 +410,15 @@ def test_two_processes_start_at_once(tmp_path):
     gallery(tmp_path / "pictures", 25)
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    several = [context.Process(target=open_folder, args=(tmp_path / "pictures", tmp_path / "cache", queue)) for _ in range(2)]
+    several = [context.Process(target=open_folder, args=(tmp_path / "pictures", tmp_path / "cache", queue))
+               for _ in range(2)]
     for process in several:
         process.start()
     sums = {queue.get(timeout=60) for _ in several}
     for process in several:
         process.join(60)
-    assert sums == {load_folder(tmp_path / "pictures", 8).sum().item()} and len(list((tmp_path / "cache").glob("*.u8"))) == 1
+    assert sums == {load_folder(tmp_path / "pictures", 8).sum().item()}
+    assert len(list((tmp_path / "cache").glob("*.u8"))) == 1
 
 
 def test_pictures_may_be_read_only(tmp_path):
@@ -430,7 +439,7 @@ I.cpus = lambda: 2                                                  # each one m
 
 def anonymous():
     trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda keep: None)
-    trim(0)                                                         # what is free and only kept by the allocator does not count
+    trim(0)    # what is free and only kept by the allocator does not count
     return int(next(line for line in open("/proc/self/status") if line.startswith("RssAnon")).split()[1]) * 1024
 
 def total(folder):
@@ -490,14 +499,15 @@ def test_fit_takes_a_folder(tmp_path, budget):
 def test_it_is_a_dataset(tmp_path):
     folder = ImageFolder(gallery(tmp_path), 8)
     batch = next(iter(torch.utils.data.DataLoader(folder, batch_size=4)))
-    assert torch.equal(batch, folder.pixels[:4]) and torch.equal(pickle.loads(pickle.dumps(folder)).pixels, folder.pixels)
+    assert torch.equal(batch, folder.pixels[:4])
+    assert torch.equal(pickle.loads(pickle.dumps(folder)).pixels, folder.pixels)
 
 
 def test_larger_pictures_train(tmp_path):
     for n in range(4):
         paint(tmp_path / f"{n}.jpg", (50 * n, 0, 0), (160, 140))
-    config = Config(data_path=tmp_path, img_size=128, hidden_dims=[4, 8, 8, 8], latent_dim=4, batch_size=2, epochs=1, crop=100,
-                    flip=True, save_dir=None, log_dir=None)
+    config = Config(data_path=tmp_path, img_size=128, hidden_dims=[4, 8, 8, 8], latent_dim=4, batch_size=2, epochs=1,
+                    crop=100, flip=True, save_dir=None, log_dir=None)
     model = new_model(config)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     history = fit(model, load_data(config), config, progress=False, device="cpu")
@@ -534,8 +544,8 @@ def test_photographs(shared_file):
 
 def test_every_suffix_of_a_format_that_is_read(tmp_path):
     """A list of ten suffixes that PIL reads, of which eight were left out without a word."""
-    kinds = {".jfif": "JPEG", ".pgm": "PPM", ".ppm": "PPM", ".tga": "TGA", ".jp2": "JPEG2000", ".mpo": "JPEG", ".apng": "PNG",
-             ".pcx": "PCX", ".JPE": "JPEG"}
+    kinds = {".jfif": "JPEG", ".pgm": "PPM", ".ppm": "PPM", ".tga": "TGA", ".jp2": "JPEG2000", ".mpo": "JPEG",
+             ".apng": "PNG", ".pcx": "PCX", ".JPE": "JPEG"}
     if features.check("avif"):
         kinds[".avif"] = "AVIF"
     for n, (suffix, kind) in enumerate(kinds.items()):
@@ -547,7 +557,8 @@ def test_every_suffix_of_a_format_that_is_read(tmp_path):
 def test_pictures_in_other_formats_are_named(tmp_path):
     for name in ("a.heic", "b.HEIC", "c.psd", "notes.txt"):
         (tmp_path / name).write_bytes(b"not read")
-    with pytest.raises(FileNotFoundError, match=r"no pictures .*not read, \.heic \(2\), \.psd \(1\): save them as JPEG or PNG"):
+    with pytest.raises(FileNotFoundError,
+                       match=r"no pictures .*not read, \.heic \(2\), \.psd \(1\): save them as JPEG or PNG"):
         ImageFolder(tmp_path, 8)
     paint(tmp_path / "a.png")
     with pytest.warns(UserWarning, match=r"left out, \.heic \(2\), \.psd \(1\): save them"):
@@ -575,8 +586,10 @@ def test_postscript_is_never_opened(tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", lambda *args, **options: called.append(args))
     gallery(tmp_path, 3)
     for name in ("a.jpg", "b.png", "c.eps"):
-        (tmp_path / name).write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n0 0 moveto showpage\n")
-    with pytest.warns(UserWarning, match=r"2 of 5 .*a\.jpg \(its contents are no picture in a format that is read .*JPEG"):
+        (tmp_path / name).write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n0 0 moveto "
+                                      b"showpage\n")
+    with pytest.warns(UserWarning,
+                      match=r"2 of 5 .*a\.jpg \(its contents are no picture in a format that is read .*JPEG"):
         assert len(ImageFolder(tmp_path, 8)) == 3
     assert called == []
 
@@ -609,7 +622,8 @@ def test_pictures_of_more_than_8_bits_keep_their_contrast(tmp_path, kind, values
         warnings.simplefilter("always")
         images = ImageFolder(pictures, 8, 1, cache=cache)
     said = [str(warning.message) for warning in caught if "more than 8 bits" in str(warning.message)]
-    assert len(said) == (white < 65535) and all(f"{max(values):,}" in line and f"{white:,} as white" in line for line in said)
+    assert len(said) == (white < 65535)
+    assert all(f"{max(values):,}" in line and f"{white:,} as white" in line for line in said)
     for image, high in zip(images.pixels, values):
         wanted = np.linspace(0, high, 64).round() * 255 / white
         assert np.abs(image.flatten().numpy() - wanted).max() <= 0.5 + 1e-6
@@ -620,7 +634,8 @@ def test_white_can_be_given(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert ImageFolder(pictures, 8, 1, white=5000).pixels.max() == round(3000 * 255 / 5000)
-    with pytest.warns(UserWarning, match=r"1 of 3 .*002\.png \(its values go from 0 to 3,000, beyond 0 to 2,000: pass white="):
+    with pytest.warns(UserWarning,
+                      match=r"1 of 3 .*002\.png \(its values go from 0 to 3,000, beyond 0 to 2,000: pass white="):
         assert len(ImageFolder(pictures, 8, 1, white=2000)) == 2
     with pytest.raises(ValueError, match="white must be from 1 to"):
         ImageFolder(pictures, 8, 1, white=0)

@@ -38,12 +38,13 @@ def test_true_and_false(tmp_path):
 
 @pytest.mark.parametrize("text, said", [
     ("image_id,Smiling\n1.jpg,1,1\n", "has 2 columns in its header, but its first picture has 3"),
-    ("Smiling,Male\n1.jpg,1,1\n", "has 2 columns in its header, but its first picture has 3"),         # its first cell deleted
+    ("Smiling,Male\n1.jpg,1,1\n", "has 2 columns in its header, but its first picture has 3"),  # its first cell deleted
     ("image_id,Smiling,Male,Young\n1.jpg,1,1\n", "has 4 columns in its header"),
     ("Smiling,image_id,Male\n1,1.jpg,1\n", "pictures must be the first column of .*, not 'Smiling'"),
     ("image_id,Male,Male\n1.jpg,1,1\n", "needs a name of its own"),
     ("image_id,,Male\n1.jpg,1,1\n", "needs a name of its own"),
-    ("image_id,Smiling,Male\n1.jpg,1,yes\n", r"line 2 of .*'1.jpg,1,yes'. Expected: .* 2 values, each 1, 0 or -1 \(or True"),
+    ("image_id,Smiling,Male\n1.jpg,1,yes\n",
+     r"line 2 of .*'1.jpg,1,yes'. Expected: .* 2 values, each 1, 0 or -1 \(or True"),
     ("image_id,Smiling,Male\n1.jpg,1,0.5\n", "line 2 of .*damaged"),
     ("image_id,Smiling,Male\n1.jpg,1,1\n2.jpg,1\n", "line 3 of .*damaged"),
     ("image_id,Smiling,Male\n1.jpg,1,1\n2,1,1\n", "line 3 of .*damaged"),

@@ -160,7 +160,8 @@ def test_beta_schedules():
     cycles = betas((0, 1, 5, 9, 10, 12), beta_schedule="cyclical", schedule_steps=10)
     assert cycles == pytest.approx([0, 0.8, 4, 4, 0, 1.6])
     assert betas((0,), beta_schedule="warmup", schedule_steps=0) == [4.0]
-    assert betas((0, 5, 10, 99), beta_schedule="decreasing", beta_start=40.0, schedule_steps=10) == [40.0, 22.0, 4.0, 4.0]
+    assert betas((0, 5, 10, 99), beta_schedule="decreasing", beta_start=40.0,
+                 schedule_steps=10) == [40.0, 22.0, 4.0, 4.0]
 
 
 CONVENTIONS = ("sum", "mean", "mean_mean", "norm", "gaussian")

@@ -128,7 +128,8 @@ def parts(score, z):
 
 
 SCORES = {
-    "mig": lambda z: M.mig(z, FACTORS), "sap": lambda z: M.sap(*halves(z)), "modularity": lambda z: M.modularity(z, FACTORS),
+    "mig": lambda z: M.mig(z, FACTORS), "sap": lambda z: M.sap(*halves(z)),
+    "modularity": lambda z: M.modularity(z, FACTORS),
     "explicitness": lambda z: M.explicitness(*halves(z)), "irs": lambda z: M.irs(z, FACTORS),
     "disentanglement": lambda z: parts(M.dci, z)["disentanglement"],
     "completeness": lambda z: parts(M.dci, z)["completeness"],
@@ -140,8 +141,8 @@ SCORES = {
     "factor_vae": lambda z: M.factor_vae_score(M.Bank(z, FACTORS), train=600, test=300)}
 # name: identity, constant codes, duplicated codes (what theory says), a rotation of two factors
 KNOWN = {
-    "mig": (1, 0, 0), "sap": (None, 0, 0), "modularity": (0.75, 0, 0.75), "explicitness": (None, 0.5, None), "irs": (1, 0, 1),
-    "disentanglement": (1, 0, 1), "completeness": (1, 0, None), "informativeness": (1, None, 1),
+    "mig": (1, 0, 0), "sap": (None, 0, 0), "modularity": (0.75, 0, 0.75), "explicitness": (None, 0.5, None),
+    "irs": (1, 0, 1), "disentanglement": (1, 0, 1), "completeness": (1, 0, None), "informativeness": (1, None, 1),
     "infomodularity": (1, 0, 1), "infocompactness": (1, 0, None), "infoexplicitness": (None, 0, None),
     "beta_vae": (1, None, 1), "factor_vae": (1, 0, 1)}
 
@@ -176,7 +177,8 @@ def test_order_and_signs_of_the_latents_change_nothing(name):
 
 
 # Some look for no axes; and with three factors a rotation does not fool the two that draw groups
-@pytest.mark.parametrize("name", ["mig", "sap", "modularity", "irs", "disentanglement", "infomodularity", "infocompactness"])
+@pytest.mark.parametrize("name",
+                         ["mig", "sap", "modularity", "irs", "disentanglement", "infomodularity", "infocompactness"])
 def test_rotation_ruins_the_scores_that_ask_for_axes(name):
     rng = np.random.default_rng(1)
     rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
@@ -195,7 +197,8 @@ def test_a_single_latent_scores_as_if_beside_a_constant_one(name):
 
 
 def with_collapsed_latents(n=3000):
-    """mu, logvar (n, 6) and factors (n, 3): a latent for each factor; three collapsed ones whose tiny means are mixtures."""
+    """mu, logvar (n, 6) and factors (n, 3): a latent for each factor; three collapsed ones whose tiny means are
+    mixtures."""
     generator = torch.Generator().manual_seed(0)
     factors = torch.stack([torch.randint(size, (n,), generator=generator) for size in SIZES], dim=1)
     truth = (factors - factors.float().mean(0)) / factors.float().std(0)
@@ -287,7 +290,8 @@ def test_udr_by_hand():
     kl = [np.array([1.0, 0.0]), np.ones(2)]
     # the first's one informative latent has the ranks of both of the second's: R = [1, 1]; rows 1/2, columns 1 and 1
     assert M.udr([one, two], kl, "spearman") == pytest.approx([(0.5 + 1 + 1) / 3] * 2, abs=1e-9)
-    assert M.udr([a @ [[1.0, 0]] + [[0, 1.0]], -a @ [[1.0, 0]]], [np.array([1.0, 0])] * 2)[0] == pytest.approx(0.9)   # 1 - alpha
+    # 1 - alpha
+    assert M.udr([a @ [[1.0, 0]] + [[0, 1.0]], -a @ [[1.0, 0]]], [np.array([1.0, 0])] * 2)[0] == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize("codes, kls, said", [
@@ -397,7 +401,8 @@ def test_boosted_trees_are_those_of_scikit_learn():
     for k, v in enumerate(factors.T):
         reference = GradientBoostingClassifier(random_state=0).fit(codes, v)
         assert ours[:, k] == pytest.approx(reference.feature_importances_, abs=0.02)
-        assert np.mean(trees[k].predict(others) == truth[:, k]) == pytest.approx(reference.score(others, truth[:, k]), abs=0.03)
+        assert np.mean(trees[k].predict(others)
+                       == truth[:, k]) == pytest.approx(reference.score(others, truth[:, k]), abs=0.03)
 
 
 def test_modularity_by_hand():
@@ -415,7 +420,7 @@ def test_irs_by_hand():
 
 
 def test_concentration_by_hand():
-    weights = np.array([[1.0, 0.0], [1.0, 1.0]])               # a row that says all, and twice as heavy one that says nothing
+    weights = np.array([[1.0, 0.0], [1.0, 1.0]])  # a row that says all, and twice as heavy one that says nothing
     assert concentration(weights) == pytest.approx(1 / 3, abs=1e-8) and concentration(np.zeros((3, 2))) == 0
 
 

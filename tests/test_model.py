@@ -57,7 +57,8 @@ def test_the_literatures_sprite_network():
 
 
 @pytest.mark.parametrize("channels, latents, dims, size, network, patch", [
-    (3, 128, [32, 64, 128, 256], 64, "classic", 1), (3, 5, [4, 4, 4, 4], 32, "classic", 1), (1, 2, [4, 8], 20, "classic", 1),
+    (3, 128, [32, 64, 128, 256], 64, "classic", 1), (3, 5, [4, 4, 4, 4], 32, "classic", 1),
+    (1, 2, [4, 8], 20, "classic", 1),
     (5, 3, [8], 6, "classic", 1), (1, 10, [32, 32, 64, 64], 64, "sprites", 1), (3, 4, [4, 4], 28, "sprites", 1),
     (1, 10, [32, 64], 64, "sprites", 4), (3, 4, [4], 18, "classic", 3)])
 def test_shapes_and_ranges(channels, latents, dims, size, network, patch):

@@ -1,4 +1,5 @@
-"""The family of objectives: each at its neutral setting is the beta-VAE, to the gradient; and each says what it should."""
+"""The family of objectives: each at its neutral setting is the beta-VAE, to the gradient; and each says what it
+should."""
 
 import math
 
@@ -88,7 +89,8 @@ def test_a_run_records_the_capacity_it_trained_with():
     config = small_config(objective="annealed", capacity_max=10.0, capacity_steps=10, log_every=1)
     history = fit(new_model(config), small_pictures(), config, progress=False, device="cpu")
     assert history.steps["capacity"] == pytest.approx([*range(10), *[10.0] * 10], abs=1e-6)    # 10 steps an epoch
-    assert history["train_capacity"] == pytest.approx([4.5, 10.0]) and history["val_capacity"] == pytest.approx([10.0, 10.0])
+    assert history["train_capacity"] == pytest.approx([4.5, 10.0])
+    assert history["val_capacity"] == pytest.approx([10.0, 10.0])
 
 
 # Total correlation
@@ -129,7 +131,8 @@ def test_the_density_ratio_finds_the_total_correlation_of_a_gaussian(r):
         optimizer.zero_grad()
         discriminator.loss(correlated(256, r)).backward()
         optimizer.step()
-    assert float(discriminator.total_correlation(correlated(5000, r))) == pytest.approx(-0.5 * math.log(1 - r ** 2), abs=0.1)
+    assert float(discriminator.total_correlation(correlated(5000,
+                                                            r))) == pytest.approx(-0.5 * math.log(1 - r ** 2), abs=0.1)
 
 
 def test_an_undecided_discriminator_is_a_coin():
@@ -138,7 +141,8 @@ def test_an_undecided_discriminator_is_a_coin():
         torch.nn.init.zeros_(p)
     z = torch.randn(8, 3)
     with torch.no_grad():
-        assert discriminator.loss(z).item() == pytest.approx(math.log(2)) and discriminator.total_correlation(z).item() == 0
+        assert discriminator.loss(z).item() == pytest.approx(math.log(2))
+    assert discriminator.total_correlation(z).item() == 0
 
 
 def test_each_network_of_factorvae_learns_from_its_own_loss_alone():
@@ -209,8 +213,8 @@ def test_dip_vae_asks_for_uncorrelated_means_or_uncorrelated_draws_of_variance_1
 
 # Records and the command line
 
-OWN = {"beta_vae": set(), "annealed": {"capacity"}, "btcvae": {"total_correlation"}, "btcvae_stratified": {"total_correlation"},
-       "btcvae_gamma": {"total_correlation", "dimension_wise_kl"},
+OWN = {"beta_vae": set(), "annealed": {"capacity"}, "btcvae": {"total_correlation"},
+       "btcvae_stratified": {"total_correlation"}, "btcvae_gamma": {"total_correlation", "dimension_wise_kl"},
        "factorvae": {"total_correlation", "discriminator_loss"}, "dipvae1": {"off_diagonal", "diagonal"},
        "dipvae2": {"off_diagonal", "diagonal"}}
 
@@ -218,11 +222,12 @@ OWN = {"beta_vae": set(), "annealed": {"capacity"}, "btcvae": {"total_correlatio
 @pytest.mark.parametrize("objective", L.OBJECTIVES)
 def test_the_terms_of_an_objective_are_in_the_history_on_the_board_and_on_the_command_line(tmp_path, capsys, objective):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    main(["train", "--preset", "sprites", "--objective", objective, "--num-images", "40", "--epochs", "1", "--device", "cpu",
-          "--discriminator-width", "8", "--save-dir", str(tmp_path / "c"), "--log-dir", str(tmp_path / "runs")])
+    main(["train", "--preset", "sprites", "--objective", objective, "--num-images", "40", "--epochs", "1", "--device",
+          "cpu", "--discriminator-width", "8", "--save-dir", str(tmp_path / "c"), "--log-dir", str(tmp_path / "runs")])
     common = {"loss", "reconstruction", "kl", "kl_per_latent"}
     history = checkpoints.load(tmp_path / "c" / "last.pt")["history"]
-    assert {name.removeprefix("val_") for name in history["epochs"] if name.startswith("val_")} == common | OWN[objective]
+    assert {name.removeprefix("val_") for name in history["epochs"]
+            if name.startswith("val_")} == common | OWN[objective]
     events = EventAccumulator(str(next((tmp_path / "runs").iterdir())))
     events.Reload()
     assert {f"{part}/{name}" for part in ("train", "val") for name in OWN[objective]} <= set(events.Tags()["scalars"])
@@ -248,5 +253,5 @@ def test_an_item_left_over_is_not_alone(count, sizes):
 
 def test_a_validation_image_left_over_is_no_obstacle():
     config = small_config(objective="btcvae", epochs=1)
-    history = fit(new_model(config), small_pictures(45), config, progress=False, device="cpu")        # 9 to validate, by 8
+    history = fit(new_model(config), small_pictures(45), config, progress=False, device="cpu")  # 9 to validate, by 8
     assert math.isfinite(history["val_total_correlation"][0])

@@ -1,4 +1,5 @@
-"""Two processes are one run: the same curves, one set of files, and a lost worker costs only the steps since the last save."""
+"""Two processes are one run: the same curves, one set of files, and a lost worker costs only the steps since the last
+save."""
 
 import json
 import os
@@ -34,7 +35,8 @@ def torchrun(tmp_path, *arguments, ranks=2, rc=0):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
     run = subprocess.run([*launcher, *arguments],
                          capture_output=True, text=True, timeout=300, cwd=tmp_path,
-                         env={**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "PYTHONPATH": f"{HERE}:{HERE.parent}"})
+                         env={**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1",
+                              "PYTHONPATH": f"{HERE}:{HERE.parent}"})
     assert run.returncode == rc, run.stderr[-4000:]
     return run.stdout + run.stderr
 
@@ -82,7 +84,8 @@ def batchnorm(ranks=None):
         layer, mine = parallel.SyncBatchNorm.like(layer), ranks.cut(torch.arange(7))
     y = layer(x[mine])
     (y * weight[mine]).sum().backward()
-    return {"y": y.tolist(), "x": x.grad[mine].tolist(), "mean": layer.running_mean.tolist(), "var": layer.running_var.tolist()}
+    return {"y": y.tolist(), "x": x.grad[mine].tolist(), "mean": layer.running_mean.tolist(),
+            "var": layer.running_var.tolist()}
 
 
 FITS = """
@@ -143,7 +146,8 @@ def test_synchronised_batchnorm_is_batchnorm_of_the_whole_batch(two):
 
 
 def test_only_synchronised_batchnorm_has_the_curve_of_one_process(two):
-    """Two epochs: later a kink of the LeakyReLU may turn rounding into a jump, as it does in one process whose weights are
+    """Two epochs: later a kink of the LeakyReLU may turn rounding into a jump, as it does in one process whose weights
+    are
     moved by a part in 10^7 (1 of 12 such runs of 20 epochs; the training loss by 0.3 %)."""
     alone = trained(**SETTINGS["classic"])
     assert_same_curves(alone, two[1]["classic"])
@@ -185,14 +189,14 @@ json.dump(result, open(f"{ranks.rank}.json", "w"))
 def test_a_killed_worker_costs_the_steps_since_the_last_save(tmp_path):
     worker(tmp_path, DIES, "--max-restarts", "1")
     first, again = (int(n) for n in (tmp_path / "start-0.txt").read_text().split())
-    assert first == 0 and again in (11, 12, 13)                    # saved after each step; the survivor may have done one more
+    assert first == 0 and again in (11, 12, 13)  # saved after each step; the survivor may have done one more
     assert checkpoints.load(tmp_path / "made" / "last.pt")["step"] == 20
     assert_same_curves(trained(), json.loads((tmp_path / "0.json").read_text()))
 
 
 def test_the_command_line_under_torchrun(tmp_path):
-    said = torchrun(tmp_path, "-m", "bvae_helpers", "train", "--preset", "sprites", "--num-images", "48", "--epochs", "1",
-                    "--batch-size", "16", "--hidden-dims", "4", "8", "--latent-dim", "3", "--device", "cpu")
+    said = torchrun(tmp_path, "-m", "bvae_helpers", "train", "--preset", "sprites", "--num-images", "48", "--epochs",
+                    "1", "--batch-size", "16", "--hidden-dims", "4", "8", "--latent-dim", "3", "--device", "cpu")
     assert said.count("sprites network") == 1 and said.count("trained; the best model is") == 1
     assert checkpoints.load_model(tmp_path / "checkpoints" / "final_model.pt").config.batch_size == 16
     assert len(list((tmp_path / "runs").iterdir())) == 1
@@ -204,7 +208,8 @@ def test_converting_batchnorm_keeps_the_parameters_the_statistics_and_the_keys()
     parallel.convert_sync_batchnorm(model)
     kinds = {type(m) for m in model.modules() if isinstance(m, nn.BatchNorm2d)}
     after = model.state_dict()
-    assert kinds == {parallel.SyncBatchNorm} and all(a is b for a, b in zip(model.parameters(), parameters, strict=True))
+    assert kinds == {parallel.SyncBatchNorm}
+    assert all(a is b for a, b in zip(model.parameters(), parameters, strict=True))
     assert list(after) == list(before) and all(after[k].data_ptr() == before[k].data_ptr() for k in before)
 
 

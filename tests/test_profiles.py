@@ -62,9 +62,10 @@ def ninth(p: Profile) -> tuple[int, float]:
 TRAININGS = {
     "00_quickstart": (0, lambda p: (0, 0)),
     "01_data": (0, lambda p: (0, 0)),
-    "02_model": (0, lambda p: (0, 0)),
+    "02_model": (1, lambda p: (4, 0)),              # on the processor, the same in laptop and gpu
     "03_training": (8, lambda p: (10, 2 * p.epochs * 0.8 * (p.images // 2) / 32 + 250)),
-    "04_when_training_fails": (7, lambda p: (10, 5 * p.epochs * 0.8 * (p.images // 2) / 32 + 3 * 0.8 * (p.images // 4) / 32)),
+    "04_when_training_fails": (7, lambda p: (10, 5 * p.epochs * 0.8 * (p.images // 2) / 32
+                                             + 3 * 0.8 * (p.images // 4) / 32)),
     "05_traversal": (0, lambda p: (0, 0)),
     "06_disentanglement": (1, lambda p: (8, 8 * (p.images // 8) / 64)),
     "07_your_images": (3, seventh),

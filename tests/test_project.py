@@ -21,14 +21,15 @@ import bvae_helpers
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
-SKIPPED = {".git", ".venv", ".venv-colab", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache", "checkpoints",
-           "runs", "build", "_build", "dist", "bvae_helpers.egg-info"}
+SKIPPED = {".git", ".venv", ".venv-colab", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache",
+           "checkpoints", "runs", "build", "_build", "dist", "bvae_helpers.egg-info"}
 
 
 def own_files(*suffixes):
     for folder, folders, files in os.walk(ROOT):
         folders[:] = sorted(f for f in folders if f not in SKIPPED)
-        yield from (pathlib.Path(folder, f) for f in sorted(files) if pathlib.Path(f).suffix in suffixes and f not in SKIPPED)
+        yield from (pathlib.Path(folder, f) for f in sorted(files) if pathlib.Path(f).suffix in suffixes
+                    and f not in SKIPPED)
 
 
 def full_environment():
@@ -67,7 +68,8 @@ def test_make_test_installs_every_extra_and_make_lab_only_the_lab():
 def test_what_a_hosted_notebook_has_is_all_that_run_time_asks_for():
     """Colab must not have to reinstall JupyterLab, nor anything else that only the tests need."""
     names = {re.split(r"[><=]", line)[0] for line in PROJECT["dependencies"]}
-    assert names == {"torch", "torchvision", "numpy", "matplotlib", "ipywidgets", "tqdm", "pillow", "tensorboard", "scikit-learn"}
+    assert names == {"torch", "torchvision", "numpy", "matplotlib", "ipywidgets", "tqdm", "pillow", "tensorboard",
+                     "scikit-learn"}
 
 
 def test_the_package_imports_only_what_it_declares():
@@ -111,8 +113,9 @@ def test_import_loads_nothing_heavy():
 TORCH = {"torch", "numpy"}
 DATA = TORCH | {"torchvision", "PIL"}
 FIGURES = DATA | {"matplotlib"}
-LOADED = {"config": TORCH, "losses": TORCH, "model": TORCH, "data": DATA, "latents": DATA, "checkpoints": DATA, "metrics": DATA,
-          "training": DATA, "plots": FIGURES, "explorer": FIGURES | {"ipywidgets"}, "teach": FIGURES, "__main__": DATA}
+LOADED = {"config": TORCH, "losses": TORCH, "model": TORCH, "data": DATA, "latents": DATA, "checkpoints": DATA,
+          "metrics": DATA, "training": DATA, "plots": FIGURES, "explorer": FIGURES | {"ipywidgets"}, "teach": FIGURES,
+          "__main__": DATA}
 
 
 @pytest.mark.parametrize("last", ("training __main__", "plots teach explorer"))
@@ -128,21 +131,13 @@ def test_a_wing_loads_no_other_package(last):
     assert len(said.splitlines()) == len(wings)
 
 
-def test_training_needs_no_figures_and_no_tensorboard():
-    """Without a notebook or a log folder, what draws and what logs is never imported."""
-    loaded = set(python("import sys; from bvae_helpers import training, checkpoints, metrics; "
-                        "print(*{m.split('.')[0] for m in sys.modules})").split())
-    assert "torch" in loaded
-    assert not loaded & {"matplotlib", "tensorboard", "sklearn", "ipywidgets", "ray", "h5py"}
-
-
 def test_the_top_level_stays_small():
     names = {path.name for path in (ROOT / "bvae_helpers").iterdir()} - {"__pycache__"}
     assert len(names) <= 15, sorted(names)
 
 
-WINGS = ("config", "model", "losses", "data", "checkpoints", "latents", "metrics", "training", "plots", "explorer", "teach",
-         "__main__")     # from the bottom up: a wing imports only what stands before it
+WINGS = ("config", "model", "losses", "data", "checkpoints", "latents", "metrics", "training", "plots", "explorer",
+         "teach", "__main__")     # from the bottom up: a wing imports only what stands before it
 
 
 def imported(path, package):
@@ -150,7 +145,8 @@ def imported(path, package):
     here = path.relative_to(package).parts[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (name.name.removeprefix("bvae_helpers.") for name in node.names if name.name.startswith("bvae_helpers"))
+            yield from (name.name.removeprefix("bvae_helpers.") for name in node.names
+                        if name.name.startswith("bvae_helpers"))
         elif isinstance(node, ast.ImportFrom):
             if node.level == 0 and (node.module or "").split(".")[0] != "bvae_helpers":
                 continue
@@ -248,7 +244,8 @@ def test_no_file_names_a_folder_of_a_machine(path):
 IDIOM = re.compile(r"\b(?:(?:go|goes|went) on(?! the)|anew|asleep|sleeping|sleepers?|wakes? up)\b")
 
 
-@pytest.mark.parametrize("path", [*(ROOT / "bvae_helpers").rglob("*.py"), *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")],
+@pytest.mark.parametrize("path",
+                         [*(ROOT / "bvae_helpers").rglob("*.py"), *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")],
                          ids=lambda p: str(p.relative_to(ROOT)))
 def test_words_are_those_of_the_field(path):
     """A run is resumed, latents are active or collapsed: no private idiom."""
@@ -303,8 +300,8 @@ def test_scores_of_the_pages_are_those_of_the_cards(page):
     assert rows.keys() == {name for name, card in cards.items() if card["config"]["data_path"] == "sprites"}
     for name, numbers in rows.items():
         scores = cards[name]["scores"]
-        assert numbers == [f"{scores['mig']:.2f}", f"{scores['dci_disentanglement']:.2f}", f"{scores['factor_vae']:.2f}",
-                           f"{scores['kl']:.1f}"], name
+        assert numbers == [f"{scores['mig']:.2f}", f"{scores['dci_disentanglement']:.2f}",
+                           f"{scores['factor_vae']:.2f}", f"{scores['kl']:.1f}"], name
 
 
 def test_the_changelog_names_this_version():

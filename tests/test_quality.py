@@ -52,7 +52,8 @@ def test_a_budget_of_steps_is_kept(quality, steps):
 
 
 def test_settings_on_the_command_line(quality):
-    assert [quality.read_setting(text) for text in ("lr=1e-3", "flip=true", "hidden_dims=[4, 8]", "precision=bfloat16")] == [
+    assert [quality.read_setting(text)
+            for text in ("lr=1e-3", "flip=true", "hidden_dims=[4, 8]", "precision=bfloat16")] == [
         ("lr", 0.001), ("flip", True), ("hidden_dims", [4, 8]), ("precision", "bfloat16")]
 
 
@@ -115,13 +116,14 @@ def test_a_recipe_goes_on_from_another_ones_weights(quality, tmp_path, monkeypat
     (begun, images, count), = woken
     assert first["epoch"] == 1 and (images, count) == (40, 2) and same_state(begun, first["model_state_dict"])
     assert not same_state(trained, begun)
-    assert same_state(trained, weights_of(pretrain.train("second", 3, tmp_path)))           # complete: nothing is trained again
+    assert same_state(trained, weights_of(pretrain.train("second", 3, tmp_path)))  # complete: nothing is trained again
     before = pretrain.what_came_before("second", tmp_path)["after"]
     assert (before["name"], before["steps"], before["latents_woken"]) == ("first", 3, 2)
     assert pretrain.what_came_before("first", tmp_path) == {}
     pretrain.train("third", 3, tmp_path / "further")
     stages = pretrain.what_came_before("third", tmp_path / "further")["after"]
-    assert len(woken) == 3 and (stages["name"], stages["latents_woken"], stages["after"]["name"]) == ("second", 0, "first")
+    assert len(woken) == 3
+    assert (stages["name"], stages["latents_woken"], stages["after"]["name"]) == ("second", 0, "first")
 
 
 def test_the_totals_of_a_card_are_those_of_all_its_stages(quality):
@@ -136,11 +138,13 @@ def test_the_totals_of_a_card_are_those_of_all_its_stages(quality):
 
 def test_a_card_is_made_and_scored_again(quality, tmp_path, monkeypatch):
     pretrain = pretrain_of(quality)
-    tiny = Config.sprites(num_images=64, epochs=1, batch_size=16, hidden_dims=[4], patch=8, latent_dim=2, beta=0.1, lr=1e-3)
+    tiny = Config.sprites(num_images=64, epochs=1, batch_size=16, hidden_dims=[4], patch=8, latent_dim=2, beta=0.1,
+                          lr=1e-3)
     monkeypatch.setattr(pretrain, "RECIPES", {"first": tiny})
     monkeypatch.setattr(pretrain, "CHOSEN", {"first": (2, "the better of two seeds")})
     monkeypatch.setattr(pretrain, "SAMPLES", 300)
-    monkeypatch.setattr(pretrain, "disentanglement", lambda mu, *rest: dict.fromkeys(pretrain.SELECTED_BY, float(mu.std())))
+    monkeypatch.setattr(pretrain, "disentanglement",
+                        lambda mu, *rest: dict.fromkeys(pretrain.SELECTED_BY, float(mu.std())))
     monkeypatch.setattr(pretrain.checkpoints, "PRETRAINED", tmp_path)
     pretrain.train("first", 3, tmp_path / "run")
     pretrain.publish("first", tmp_path / "run", {"4": {"mig": 0.1}})
@@ -154,7 +158,8 @@ def test_a_card_is_made_and_scored_again(quality, tmp_path, monkeypatch):
     assert made["scores"]["kl"] == pytest.approx(sum(shown) / 3, abs=1e-3)
     (tmp_path / "first.json").write_text(json.dumps({**made, "scores": {}, "evaluation": "of old"}))
     pretrain.rescore("first")
-    assert json.loads((tmp_path / "first.json").read_text()) == made          # the same weights, the same scores, the same choice
+    # the same weights, the same scores, the same choice
+    assert json.loads((tmp_path / "first.json").read_text()) == made
 
 
 def weights_of(model):

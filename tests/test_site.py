@@ -47,7 +47,8 @@ class Page(html.parser.HTMLParser):
 def site(tmp_path_factory):
     """The folder of the built site. Warnings of the build are errors."""
     folder = tmp_path_factory.mktemp("site")
-    run = subprocess.run([sys.executable, "tools/make_site.py", "--out", str(folder)], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "tools/make_site.py", "--out", str(folder)], cwd=ROOT, capture_output=True,
+                         text=True)
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-6000:]
     return folder
 
@@ -60,8 +61,10 @@ def pages(site):
 def test_it_has_every_notebook_guide_and_module_and_is_small(site):
     names = {str(path.relative_to(site).with_suffix("")) for path in site.rglob("*.html")}
     guides = {f"guides/{path.stem}" for path in (ROOT / "docs" / "guides").glob("*.md")}
-    wanted = {"index", "course", "search", "CHANGELOG", "CONTRIBUTING", *guides, *(f"notebooks/{name}" for name in NOTEBOOKS),
-              *(f"api/{name}" for name in ("config", "model", "losses", "data", "metrics", "training", "plots", "explorer"))}
+    wanted = {"index", "course", "search", "CHANGELOG", "CONTRIBUTING", *guides,
+              *(f"notebooks/{name}" for name in NOTEBOOKS),
+              *(f"api/{name}"
+                for name in ("config", "model", "losses", "data", "metrics", "training", "plots", "explorer"))}
     assert wanted <= names
     assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) <= MOST_MB * 1e6
 
@@ -75,7 +78,8 @@ def test_every_link_lands(site, pages):
             target = (path.parent / urllib.parse.unquote(parts.path)).resolve() if parts.path else path
             assert target.is_file(), f"{path.relative_to(site)} links to {link}"
             if parts.fragment and target.suffix == ".html":
-                assert urllib.parse.unquote(parts.fragment) in pages[target].ids, f"{path.relative_to(site)} links to {link}"
+                name = urllib.parse.unquote(parts.fragment)
+                assert name in pages[target].ids, f"{path.relative_to(site)} links to {link}"
 
 
 def test_nothing_is_loaded_from_elsewhere(site, pages):

@@ -56,7 +56,8 @@ def test_all_real_images_at_hand():
         if path.exists():
             with np.load(path) as file:
                 real, factors = file["imgs"], file["latents_values"]
-            factors = np.rint((factors[:, -5:] - [1, 0.5, 0, 0, 0]) / [1, 0.1, 2 * np.pi / 39, 1 / 31, 1 / 31]).astype(int)
+            factors = np.rint((factors[:, -5:] - [1, 0.5, 0, 0, 0]) / [1, 0.1, 2 * np.pi / 39, 1 / 31,
+                                                                       1 / 31]).astype(int)
             assert len(real) == n and wrong_pixels(factors, real).sum() == 0
 
 

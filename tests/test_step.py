@@ -109,7 +109,8 @@ def by_hand(config):
 
 KINDS = [dict(objective=name, **EXTRAS) for name in L.OBJECTIVES] + [
     dict(flip=True), dict(grad_clip=0.1), dict(network="classic"), dict(precision="bfloat16"),
-    dict(beta_schedule="warmup", schedule_steps=15), dict(beta_schedule="decreasing", schedule_steps=15, objective="btcvae")]
+    dict(beta_schedule="warmup", schedule_steps=15),
+    dict(beta_schedule="decreasing", schedule_steps=15, objective="btcvae")]
 
 
 def name_of(changes):
@@ -130,7 +131,8 @@ def test_recorded_eager_and_by_hand_agree_to_the_bit(recorded, monkeypatch, chan
 
 
 def test_a_recorded_scaler_skips_the_steps_that_overflow(recorded, monkeypatch):
-    """float16: the scale begins at 65,536, too much for these losses; it comes down, and steps are skipped, on the device."""
+    """float16: the scale begins at 65,536, too much for these losses; it comes down, and steps are skipped, on the
+    device."""
     config = small_config(lr=RATE, precision="float16", log_every=1)
     replayed = train(config)
     monkeypatch.setattr(runs, "can_record", lambda run: False)
@@ -154,7 +156,8 @@ def test_learning_rates_reach_a_recorded_step(recorded, monkeypatch, schedule):
         assert equal(replayed, eager)
 
 
-@pytest.mark.parametrize("changes", [dict(), dict(lr_schedule="cosine", objective="annealed"), dict(objective="factorvae"),
+@pytest.mark.parametrize("changes", [dict(), dict(lr_schedule="cosine", objective="annealed"),
+                                     dict(objective="factorvae"),
                                      dict(network="classic", flip=True), dict(log_every=1000)], ids=name_of)
 def test_a_recorded_run_stopped_anywhere_ends_bit_identical(recorded, tmp_path, changes):
     settings = {**EXTRAS, "epochs": 3, **changes}
@@ -227,7 +230,8 @@ def test_a_step_that_needs_the_processor_is_never_recorded(recorded):
 
 
 class Broken:
-    """A recording that ends with an error while the step is inside ``torch.optim.Adam.step``, after ``steps`` eager ones."""
+    """A recording that ends with an error while the step is inside ``torch.optim.Adam.step``, after ``steps`` eager
+    ones."""
 
     def __init__(self, monkeypatch, fails=True):
         self.tries, adam = 0, torch.optim.Adam.step
@@ -256,7 +260,8 @@ class Broken:
             torch.set_rng_state(before)
 
 
-@pytest.mark.parametrize("changes", [dict(), dict(precision="float16"), dict(precision="float16", grad_clip=0.0)], ids=name_of)
+@pytest.mark.parametrize("changes", [dict(), dict(precision="float16"), dict(precision="float16", grad_clip=0.0)],
+                         ids=name_of)
 def test_a_recording_that_fails_is_said_once_and_training_continues(monkeypatch, changes):
     config = small_config(lr=RATE, **changes)
     monkeypatch.setattr(torch.amp, "GradScaler", partial(torch.amp.GradScaler, init_scale=256.0))   # no step overflows
@@ -284,7 +289,8 @@ class Generator:
 
 
 def test_streams_and_random_numbers_survive_a_broken_recording(monkeypatch):
-    """As torch 2.6 to 2.11: the end of a broken recording raises before it leaves the stream and resets the generator."""
+    """As torch 2.6 to 2.11: the end of a broken recording raises before it leaves the stream and resets the
+    generator."""
     generator, current = Generator(), ["default"]
     generator.state = torch.tensor([7])
 
@@ -339,7 +345,8 @@ def test_a_table_returns_what_was_written():
     for row in rows:
         table.begin_row()
         table.write(row)
-    assert table.read()["loss"].tolist() == [0, 1, 2] and table.read()["kl_per_latent"].tolist() == [[0, .5], [1, 1.5], [2, 2.5]]
+    assert table.read()["loss"].tolist() == [0, 1, 2]
+    assert table.read()["kl_per_latent"].tolist() == [[0, .5], [1, 1.5], [2, 2.5]]
     other = TermTable(1, torch.device("cpu"))
     other.load(table.state())
     other.begin_row()
@@ -373,7 +380,7 @@ def test_a_run_uses_what_the_trial_finds_faster_and_keeps_it_when_resumed(tmp_pa
     assert equal(auto, named)
 
 
-def test_a_trial_leaves_the_run_alone_is_said_in_one_line_and_serves_all_runs_of_its_kind(recorded, monkeypatch, capsys):
+def test_a_trial_leaves_the_run_alone_says_one_line_and_serves_all_runs_of_its_kind(recorded, monkeypatch, capsys):
     monkeypatch.setattr(precision, "_found", {})
     config = small_config(precision="auto")
     run = Run(new_model(config), Images(small_pictures()), config, "cpu")

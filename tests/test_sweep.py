@@ -267,7 +267,8 @@ def test_a_failing_write_leaves_the_table_whole(tmp_path, monkeypatch):
 def test_two_processes_may_write_the_same_table(tmp_path):
     code = ("import sys; from bvae_helpers.training import results as table\n"
             "for n in range(20): table.add(sys.argv[1], {'key': f'{sys.argv[2]}{n}', 'n': n})")
-    both = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "t.csv"), name], cwd=HERE.parent) for name in "ab"]
+    both = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "t.csv"), name], cwd=HERE.parent)
+            for name in "ab"]
     assert [process.wait(120) for process in both] == [0, 0]
     keys = sorted(row["key"] for row in table.read(tmp_path / "t.csv"))
     assert keys == sorted(f"{name}{n}" for name in "ab" for n in range(20))
@@ -331,8 +332,8 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TQDM_DISABLE", "1")
     command = ["sweep", "--preset", "sprites", "--beta", "1,4", "--seed", "0:2", "--num-images", "48", "--epochs", "1",
-               "--batch-size", "16", "--hidden-dims", "4", "8", "--latent-dim", "3", "--log-dir", "none", "--device", "cpu",
-               "--samples", "300", "--no-dci"]
+               "--batch-size", "16", "--hidden-dims", "4", "8", "--latent-dim", "3", "--log-dir", "none", "--device",
+               "cpu", "--samples", "300", "--no-dci"]
     main([*command, "--no-train"])
     assert "0 runs in sweep.csv" in capsys.readouterr().out
     main(command)

@@ -33,7 +33,8 @@ def test_the_chosen_latents_become_active_and_the_others_do_not_change(collapsed
     mu, logvar = latents.encode(model, images)
     assert torch.equal(mu[:, [0, 2]], before[0][:, [0, 2]]) and torch.equal(logvar[:, [0, 2]], before[1][:, [0, 2]])
     assert latents.active(mu, logvar)[chosen].all()
-    assert torch.allclose(mu[:, chosen].std(0), torch.ones(count), atol=1e-3) and mu[:, chosen].mean(0).abs().max() < 1e-3
+    assert torch.allclose(mu[:, chosen].std(0), torch.ones(count), atol=1e-3)
+    assert mu[:, chosen].mean(0).abs().max() < 1e-3
     assert torch.equal(logvar[:, chosen], torch.full((len(mu), count), -3.0))
     weights = model.decoder.decoder_input[0].weight.norm(dim=0)
     assert torch.allclose(weights[chosen], torch.full((count,), 0.3) * weights[[0, 2]].mean())

@@ -74,7 +74,8 @@ def sweep(data: Sprites, starts: torch.Tensor) -> list[dict]:
 
 def walk(beta: float, model: BetaVAE, images: torch.Tensor, factors: torch.Tensor, starts: torch.Tensor,
          names: list[str]) -> dict:
-    """One model of the sweep: its numbers in nats per image, its latents, and the latent that each factor's finger moves."""
+    """One model of the sweep: its numbers in nats per image, its latents, and the latent that each factor's finger
+    moves."""
     mu, logvar = L.encode(model, images)
     labels, collapsed = latent_labels(mu, logvar, factors, names, shares=True)
     nats = L.kl_per_latent(mu, logvar)

@@ -32,7 +32,8 @@ from bvae_helpers.data import load_data, render  # noqa: E402
 from bvae_helpers.explorer import export  # noqa: E402
 
 COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
-LIVE = {"btcvae": {"β-TCVAE": "btcvae"}, "two": {"plain VAE, β = 1": "vae", "β-TCVAE": "btcvae"}, "faces": {"faces": "faces"}}
+LIVE = {"btcvae": {"β-TCVAE": "btcvae"}, "two": {"plain VAE, β = 1": "vae", "β-TCVAE": "btcvae"},
+        "faces": {"faces": "faces"}}
 # The live pages of a notebook's explorers, in their order; None: of a model that the reader trains
 EXPLORERS = {"00_quickstart": ["btcvae", "two"], "05_traversal": ["btcvae", "two"], "07_your_images": ["faces", None]}
 MODULES = ("config", "model", "losses", "latents", "checkpoints", "data", "metrics", "training", "training.sweep",
@@ -45,7 +46,8 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as source:
         prepare(pathlib.Path(source))
-        failed = build_main(["-b", "html", "-q", "-E", "-W", "--keep-going", "-d", f"{source}/.doctrees", source, str(args.out)])
+        failed = build_main(["-b", "html", "-q", "-E", "-W", "--keep-going", "-d", f"{source}/.doctrees", source,
+                             str(args.out)])
     front.write(args.out / "index.html", course="course.html")
     for left_over in (args.out / ".buildinfo", args.out / "objects.inv"):
         left_over.unlink(missing_ok=True)
@@ -61,7 +63,8 @@ def prepare(source):
     for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
         shutil.copy(ROOT / name, source)
     for path in (source / "guides").glob("*.md"):          # here the notebooks lie one folder nearer
-        path.write_text(path.read_text(encoding="utf-8").replace("](../../notebooks/", "](../notebooks/"), encoding="utf-8")
+        path.write_text(path.read_text(encoding="utf-8").replace("](../../notebooks/", "](../notebooks/"),
+                        encoding="utf-8")
     (source / "notebooks").mkdir()
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         nbformat.write(prepared(nbformat.read(path, as_version=4), path.stem), source / "notebooks" / path.name)
@@ -80,7 +83,8 @@ def prepared(notebook, name):
         if cell.cell_type == "markdown":
             cell.source = markdown(cell.source)
         elif cell.cell_type == "code":
-            pictures = [output.metadata["image/png"] for output in cell.outputs if "image/png" in output.get("metadata", {})]
+            pictures = [output.metadata["image/png"] for output in cell.outputs
+                        if "image/png" in output.get("metadata", {})]
             if pictures:
                 cell.metadata["mystnb"] = {"image": look(pictures[0])}
             page = next(pages, None) if "LatentExplorer(" in cell.source else None
@@ -99,7 +103,7 @@ def look(picture):
 
 
 def markdown(text):
-    """Markdown with the badge's picture from this site, and a blank line after </summary>, without which formulas stay raw."""
+    """Markdown with this site's badge, and a blank line after </summary>, without which formulas stay raw."""
     text = text.replace(COLAB_BADGE, "../_static/colab-badge.svg")
     return re.sub(r"</summary>[ \t]*\n(?!\n)", "</summary>\n\n", text)
 

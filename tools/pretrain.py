@@ -34,8 +34,8 @@ WOKEN = dict(objective="btcvae_gamma", beta=1.2, gamma=0.2, beta_schedule="const
 RECIPES = {
     "vae": Config.sprites(objective="beta_vae", beta=1.0, epochs=8, **COMMON),
     "btcvae": Config.sprites(objective="btcvae", beta=6.0, epochs=20, **COMMON),
-    "factorvae": Config.sprites(objective="factorvae", beta=20.0, discriminator_width=256, discriminator_lr=5e-4, epochs=4,
-                                **COMMON),
+    "factorvae": Config.sprites(objective="factorvae", beta=20.0, discriminator_width=256, discriminator_lr=5e-4,
+                                epochs=4, **COMMON),
     "falling": Config.falling(),
     "beta4": Config.falling(objective="beta_vae", beta_start=40.0),
     "vae_falling": Config.falling(objective="beta_vae", beta=1.0, beta_start=40.0),
@@ -59,8 +59,8 @@ AFTER = {"annealed": ("beta4", 2), "waking": ("falling", 2), "waking2": ("waking
 SELECTION_SEEDS = (100, 101, 102)       # of the images by whose scores a model was chosen; none is a training seed
 EVALUATION_SEEDS = (200, 201, 202)      # of the images of the cards' scores; no choice was made by these
 SAMPLES = 6_000
-PROTOCOL = (f"{SAMPLES:,} new images for each evaluation seed, mean codes, disentanglement_lib's protocols; "
-            "SAP trained on 4,000 and tested on 2,000 of them, DCI on 1,000 and 500, FactorVAE in groups drawn from all")
+PROTOCOL = (f"{SAMPLES:,} new images for each evaluation seed, mean codes, disentanglement_lib's protocols; SAP "
+            "trained on 4,000 and tested on 2,000 of them, DCI on 1,000 and 500, FactorVAE in groups drawn from all")
 # model -> (number of training seeds, how the shipped one was chosen)
 CHOSEN = {
     "vae": (1, "the only seed trained"),
@@ -69,11 +69,11 @@ CHOSEN = {
     "factorvae": (1, "the only seed trained"),
     "falling": (3, "the highest MIG of three seeds"),
     "beta4": (3, "the highest MIG of three seeds"),
-    "vae_falling": (3, "of three seeds, one has a low MIG; of the other two, which differ by 0.001 in MIG, the one with "
-                    "the higher FactorVAE score"),
+    "vae_falling": (3, "of three seeds, one has a low MIG; of the other two, which differ by 0.001 in MIG, the one "
+                       "with the higher FactorVAE score"),
     "annealed": (1, "the only seed trained by this recipe; the recipe is the one of four with the highest MIG"),
-    "woken": (1, "the only seed trained by this recipe; the recipe was chosen among several by MIG, DCI-D and FactorVAE "
-              "score"),
+    "woken": (1, "the only seed trained by this recipe; the recipe was chosen among several by MIG, DCI-D and "
+                 "FactorVAE score"),
     "faces": (1, "the only seed trained"),
     **dict.fromkeys(SWEEP, (1, "the only seed trained")),       # of several seeds: see publish_sweep
 }
@@ -199,7 +199,8 @@ def card(name, model, state, others):
     data = load_data(config)
     return {
         "name": name,
-        "data": f"{config.num_images:,} of the {len(data):,} procedural {config.data_path}, drawn with seed {config.seed}",
+        "data": f"{config.num_images:,} of the {len(data):,} procedural {config.data_path}, "
+                f"drawn with seed {config.seed}",
         "parameters": count_parameters(model), "weights": "float16", "steps": state["step"], "epochs": state["epoch"],
         "seed": config.seed, "training_minutes": round(state["seconds"] / 60, 1), "torch": torch.__version__,
         "config": {**config.to_dict(), "save_dir": None, "log_dir": None}, "factor_names": list(data.factor_names),
@@ -231,7 +232,7 @@ def publish(name, folder, others):
 
 
 def publish_sweep(folder):
-    """Publish, for each beta of ``SWEEP``, the run with the median MIG among those of a sweep finished in ``folder``."""
+    """Publish, for each beta of ``SWEEP``, the run with the median MIG of a sweep finished in ``folder``."""
     for name, recipe in SWEEP.items():
         all_runs = runs_of(recipe.replace(save_dir=str(folder), log_dir=None), {"seed": range(5)}).values()
         runs = {run.seed: pathlib.Path(run.save_dir) for run in all_runs}
@@ -256,11 +257,13 @@ def main():
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     parser.add_argument("--folder", type=pathlib.Path, help="checkpoints (default: checkpoints/pretrain/<name>-<seed>)")
     parser.add_argument("--publish-only", action="store_true", help="do not train: publish the newest checkpoint")
-    parser.add_argument("--score-only", action="store_true", help="only print the newest checkpoint's scores for choosing")
+    parser.add_argument("--score-only", action="store_true",
+                        help="only print the newest checkpoint's scores for choosing")
     parser.add_argument("--rescore", nargs="*", choices=checkpoints.pretrained_names(), metavar="MODEL",
                         help="do not train: score published weights again (default: all)")
     parser.add_argument("--sweep", type=pathlib.Path, metavar="FOLDER",
-                        help="do not train: publish the median seed of each beta, of the sweep whose runs are in FOLDER")
+                        help="do not train: publish the median seed of each beta, of the sweep whose runs are in "
+                             "FOLDER")
     parser.add_argument("--other-seeds", default="{}", help="JSON: scores of other training seeds, for the card")
     args = parser.parse_args()
     if args.threads:

@@ -3,7 +3,8 @@
     python tools/stamp.py           # after a fork: edit project.urls in pyproject.toml, then this
     python tools/stamp.py --check   # change nothing; exit code 1 if a file needs it
 
-It also gives every notebook the same set-up cell, the one below, with the package's version: run it after a release, too.
+It also gives every notebook the same set-up cell, the one below, with the package's version: run it after a release,
+too.
 """
 
 import argparse
@@ -85,7 +86,8 @@ def main():
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 if a file needs stamping")
     args = parser.parse_args()
     stale = []
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "notebooks").glob("*.ipynb"))]:
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")),
+                 *sorted((ROOT / "notebooks").glob("*.ipynb"))]:
         old = path.read_text(encoding="utf-8")
         new = stamp_notebook(old) if path.suffix == ".ipynb" else stamp_text(old)
         changed = json.loads(old) != json.loads(new) if path.suffix == ".ipynb" else old != new

@@ -30,31 +30,32 @@ from .folder import DARK, ImageFolder, has_pictures
 from .sprites import Sprites
 from .zips import unpack
 
-__all__ = ["DRAWN", "LARGEST_LATTICE", "Images", "as_images", "draw", "image_of", "load_data", "mirror_half", "render", "split",
-           "to_batch", "to_rgb", "to_uint8"]
+__all__ = ["DRAWN", "LARGEST_LATTICE", "Images", "as_images", "draw", "image_of", "load_data", "mirror_half", "render",
+           "split", "to_batch", "to_rgb", "to_uint8"]
 
 NORB_ENDINGS = tuple(f"-{kind}.mat{packed}" for kind in ("dat", "cat", "info") for packed in ("", ".gz"))
 LARGEST_LATTICE = 1_000_000        # refuse to render more than this at once: 4 GB in grey, 12 GB in colour
-DRAWN = {"sprites": Sprites, "sprites-colour": ColourSprites, "sprites-noise": NoisySprites, "sprites-picture": PictureSprites}
+DRAWN = {"sprites": Sprites, "sprites-colour": ColourSprites, "sprites-noise": NoisySprites,
+         "sprites-picture": PictureSprites}
 
 
 def load_data(config) -> FactorData | ImageFolder:
     """The data that ``config.data_path`` names.
 
-    Drawn: 'sprites', 'sprites-colour', 'sprites-noise', 'sprites-picture', 'faces'. Files: a .npz of dSprites or MPI3D, a .h5
-    of 3D Shapes, the folders of Cars3D and SmallNORB, a folder of pictures or a zip of one. Suffixes may be in capitals.
-    Warns if a folder lies there that is called like drawn data: write './faces' for it.
+    Drawn: 'sprites', 'sprites-colour', 'sprites-noise', 'sprites-picture', 'faces'. Files: a .npz of dSprites or MPI3D,
+    a .h5 of 3D Shapes, the folders of Cars3D and SmallNORB, a folder of pictures or a zip of one. Suffixes may be in
+    capitals. Warns if a folder lies there that is called like drawn data: write './faces' for it.
     """
     path = pathlib.Path(config.data_path).expanduser()
     if config.data_path in (*DRAWN, "faces"):
         if path.is_dir():
-            warnings.warn(f"data_path {config.data_path!r} means the images drawn by our own code. For the folder of that "
-                          f"name, write './{config.data_path}'", stacklevel=2)
+            warnings.warn(f"data_path {config.data_path!r} means the images drawn by our own code. For the folder of "
+                          f"that name, write './{config.data_path}'", stacklevel=2)
         return CartoonFaces(img_size=config.img_size) if config.data_path == "faces" else DRAWN[config.data_path]()
     if path.is_dir():
         reader = _reader_of_folder(path)
-        return reader(path) if reader else ImageFolder(config.data_path, config.img_size, config.in_channels, config.crop,
-                                                       config.num_images)
+        return reader(path) if reader else ImageFolder(config.data_path, config.img_size, config.in_channels,
+                                                       config.crop, config.num_images)
     suffix = path.suffix.lower()
     if suffix == ".npz":
         return MPI3D(path) if path.is_file() and _holds(path, "images.npy") else DSprites(path)
@@ -122,8 +123,8 @@ def image_of(item) -> Tensor:
     """The image in a Dataset's item: a tensor, an array or a PIL picture; alone, first in a tuple, or in a dict.
 
     In a dict it is called image, img, pixel_values, x or input, or is the only one that is neither text nor a number.
-    Whole numbers and bool become uint8. Raises ValueError for an item without an image (C, S, S), and for values that are
-    neither 0 to 255, as whole numbers, nor 0 to 1, as floats.
+    Whole numbers and bool become uint8. Raises ValueError for an item without an image (C, S, S), and for values that
+    are neither 0 to 255, as whole numbers, nor 0 to 1, as floats.
     """
     return _checked_image(_raw_image(item))
 
@@ -138,8 +139,9 @@ def _checked_image(image):
     image = image.long() if whole else image                          # torch has no minimum of uint16
     low, high = image.min().item(), image.max().item()
     if low < 0 or high > (255 if whole else 1):          # NaN passes: the loss finds it, and says at which step
-        raise ValueError(f"a Dataset's images must be whole numbers from 0 to 255, or floats from 0 to 1, got {image.dtype} from "
-                         f"{low:g} to {high:g}: {'rescale them' if whole else 'leave out Normalize, or divide by 255'}")
+        remedy = "rescale them" if whole else "leave out Normalize, or divide by 255"
+        raise ValueError("a Dataset's images must be whole numbers from 0 to 255, or floats from 0 to 1, got "
+                         f"{image.dtype} from {low:g} to {high:g}: {remedy}")
     return image.to(torch.uint8) if whole else image
 
 
@@ -157,7 +159,8 @@ def _raw_image(item):
     elif not isinstance(image, Tensor):
         array = np.asarray(image)
         if array.dtype.kind not in "buif":
-            raise ValueError(f"no image in a Dataset's item: a {type(image).__name__}, expected a tensor, an array or a picture")
+            raise ValueError(f"no image in a Dataset's item: a {type(image).__name__}, expected a tensor, an array or a "
+                             "picture")
         image = _tensor_of(array)
     if image.is_complex() or image.numel() == 0 or not _is_plain(image):
         raise ValueError(f"a Dataset's image must be a plain tensor of numbers, got {image.dtype} {tuple(image.shape)}")
@@ -179,7 +182,8 @@ def render(data: FactorData, n: int | None = None, seed: int = 0) -> tuple[Tenso
     more than ``LARGEST_LATTICE``.
     """
     if n is None and len(data) > LARGEST_LATTICE:
-        raise ValueError(f"all {len(data):,} images of this data are too many to hold: give a number (in a Config, num_images)")
+        raise ValueError(f"all {len(data):,} images of this data are too many to hold: give a number (in a Config, "
+                         "num_images)")
     if n is None or n >= len(data):
         factors = factors_of(torch.arange(len(data)), data.factor_sizes)
     else:
@@ -255,11 +259,15 @@ def _with_channels(images):
 
 
 def _with_pixels(images):
-    """Images as uint8 0..255 or float 0..1. Looks at every value: what is meant shows in the smallest and the largest."""
+    """Images as uint8 0..255 or float 0..1.
+
+    Looks at every value: what is meant shows in the smallest and the largest.
+    """
     if len(images) == 0:
         return images
     if images.numel() == 0 or images.is_complex():
-        raise ValueError(f"images must be uint8 or float of shape (N, C, S, S), got {images.dtype} {tuple(images.shape)}")
+        raise ValueError(f"images must be uint8 or float of shape (N, C, S, S), got {images.dtype} "
+                         f"{tuple(images.shape)}")
     if images.dtype == torch.bool:
         return images.to(torch.uint8) * 255
     if not images.is_floating_point() and images.dtype != torch.uint8:
@@ -290,8 +298,8 @@ def _with_pixels(images):
 def _warn_of_darkness(high):
     """Warn if the brightest pixel of all images, of 255, is almost black."""
     if 0 < high < DARK:
-        warnings.warn(f"all images are almost black: their largest value is {high:.3g} of 255. Spread the values over 0 to 255, "
-                      "or 0 to 1", stacklevel=4)
+        warnings.warn(f"all images are almost black: their largest value is {high:.3g} of 255. Spread the values over "
+                      "0 to 255, or 0 to 1", stacklevel=4)
 
 
 def split(n: int, val_fraction: float = 0.2, seed: int = 0) -> tuple[Tensor, Tensor]:

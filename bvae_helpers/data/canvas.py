@@ -26,8 +26,9 @@ class Canvas:
         self.unit = SIDE / img_size                                        # units a pixel
         self.at = (torch.arange(img_size, device=device) + 0.5) * self.unit   # pixel centres
 
-    def paint(self, window: tuple[float, ...], shape: Shape, colour: Tensor, strength: float = 1.0, soft: float = 0.0) -> None:
-        """Lay ``colour`` (3,) or (n, 3) over what ``shape(x, y)`` -> distance covers; edges one pixel or ``soft`` wide."""
+    def paint(self, window: tuple[float, ...], shape: Shape, colour: Tensor, strength: float = 1.0,
+              soft: float = 0.0) -> None:
+        """Lay ``colour`` (3,) or (n, 3) over what ``shape(x, y)`` -> distance covers, with edges ``soft`` wide."""
         left, top, right, bottom = (round(edge / self.unit) for edge in window)
         x, y = self.at[left:right], self.at[top:bottom, None]              # (w,), (h, 1)
         alpha = shape(x, y).div(-max(self.unit, soft)).add_(0.5).clamp_(0, 1).mul_(strength)     # (n, h, w)

@@ -1,4 +1,6 @@
-"""dSprites' harder editions, drawn: in colour, on noise, on a picture. Locatello et al. 2019, "Challenging Common Assumptions".
+"""dSprites' harder editions, drawn: in colour, on noise, on a picture.
+
+Locatello et al. 2019, "Challenging Common Assumptions".
 
 What an edition adds at random is no factor, and is the same whenever an image is drawn: it is computed from the image's
 position in the lattice, on every device to the same bit.
@@ -13,7 +15,7 @@ from .sprites import IMG_SIZE, Sprites
 __all__ = ["ColourSprites", "NoisySprites", "PictureSprites", "drawn_picture", "uniform"]
 
 CHUNK = 256          # images made at a time
-MIX = (-4658895280553007687, -7723592293110705685)     # the two multipliers of splitmix64 (Steele et al. 2014), as int64
+MIX = (-4658895280553007687, -7723592293110705685)  # the two multipliers of splitmix64 (Steele et al. 2014), as int64
 
 
 def uniform(keys: Tensor, seed: int = 0) -> Tensor:
@@ -44,7 +46,10 @@ class _ColourEdition(Sprites):
         self.seed = seed
 
     def images(self, factors: Tensor) -> Tensor:
-        """Integer classes (N, 5) -> uint8 (N, 3, 64, 64). Raises ValueError for a wrong shape or a class out of range."""
+        """Integer classes (N, 5) -> uint8 (N, 3, 64, 64).
+
+        Raises ValueError for a wrong shape or a class out of range.
+        """
         factors = check_factors(factors, self.factor_sizes, self.factor_names)
         out = torch.empty(len(factors), 3, IMG_SIZE, IMG_SIZE, dtype=torch.uint8, device=self.device)
         keys = index_of(factors, self.factor_sizes).to(self.device)
@@ -97,6 +102,7 @@ class PictureSprites(_ColourEdition):
         room = torch.tensor(self.picture.shape[1:], device=self.device) - IMG_SIZE + 1
         top, left = (at[:, :2] * room).long().T
         span = torch.arange(IMG_SIZE, device=self.device)
-        part = self.picture[:, (top[:, None] + span)[:, :, None], (left[:, None] + span)[:, None, :]].transpose(0, 1) / 255
+        part = self.picture[:, (top[:, None] + span)[:, :, None],
+                            (left[:, None] + span)[:, None, :]].transpose(0, 1) / 255
         background = (part + at[:, 2:, None, None]) / 2
         return torch.where(inside, 1 - background, background)

@@ -171,7 +171,7 @@ class CartoonFaces(FactorData):
         return out
 
     def attributes(self, factors: Tensor) -> Tensor:
-        """Integer classes (N, 9) -> long (N, len(ATTRIBUTES)): 1 where an attribute holds, -1 where not, as CelebA writes it."""
+        """Integer classes (N, 9) -> long (N, len(ATTRIBUTES)): as in CelebA, 1 where an attribute holds, else -1."""
         factors = check_factors(factors, self.factor_sizes, self.factor_names)
         held = [torch.isin(factors[:, FACTOR_NAMES.index(name)], torch.tensor(classes, device=factors.device))
                 for name, classes in ATTRIBUTES.values()]

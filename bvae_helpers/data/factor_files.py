@@ -1,7 +1,8 @@
 """The field's data sets with known factors, read from the files that their authors publish.
 
 All are ``FactorData``: what takes ``Sprites()`` takes each of them. The layouts are those that the loaders of
-disentanglement_lib document (Locatello et al. 2019). Files are checked when they are opened; pickles in them are never read.
+disentanglement_lib document (Locatello et al. 2019). Files are checked when they are opened; pickles in them are never
+read.
 """
 
 import math
@@ -22,11 +23,14 @@ from .sprites import FACTOR_NAMES, FACTOR_SIZES
 __all__ = ["Cars3D", "DSprites", "FactorFile", "MPI3D", "Shapes3D", "SmallNORB"]
 
 MOST_BYTES = 13 * 10 ** 9        # of the images in an .npz: those of MPI3D
-H5_ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, MemoryError, OverflowError)     # h5py's, of damaged files
+# h5py's, of damaged files
+H5_ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, MemoryError, OverflowError)
 
 
 class FactorFile(FactorData):
-    """A lattice of images that a file holds; a subclass has ``read``. ``title`` and ``where``: of the file, and where to get it.
+    """A lattice of images that a file holds; a subclass has ``read``.
+
+    ``title`` and ``where``: of the file, and where to get it.
 
     Raises FileNotFoundError, naming ``where``, if there is nothing at ``path``.
     """
@@ -50,7 +54,8 @@ class FactorFile(FactorData):
 
     def refuse(self, reason: str) -> ValueError:
         """The error for a file that is not what it should be."""
-        return ValueError(f"{str(self.path)!r} is not {self.title}, or not all of it: {reason}. Get it from {self.where}")
+        return ValueError(f"{str(self.path)!r} is not {self.title}, or not all of it: {reason}. Get it from "
+                          f"{self.where}")
 
 
 def archive(path: pathlib.Path, names: tuple[str, ...], check: Callable[[tuple[int, ...], np.dtype], None]
@@ -79,7 +84,7 @@ def _header(file: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype
 
 
 def check_black_and_white(shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Raise ValueError unless an array can be the images of dSprites: (N, 64, 64), one of the axes of one channel allowed."""
+    """Raise ValueError unless an array can be images of dSprites: (N, 64, 64), an axis of one channel allowed."""
     if shape[1:] not in ((64, 64), (1, 64, 64), (64, 64, 1)) or shape[0] < 1:
         raise ValueError(f"images must have shape (N, 64, 64), got {shape}")
     if dtype.kind not in "buif":
@@ -108,10 +113,11 @@ def to_bytes(pixels: np.ndarray) -> np.ndarray:
 class DSprites(FactorFile):
     """dSprites (Matthey et al. 2017), an .npz file: 737,280 black-and-white images of five factors.
 
-    Any edition: pixels of 0 and 1 or of 0 and 255, saved again, in another order, or a part of the lattice. ``imgs`` are
-    the images; ``latents_classes`` their classes, (N, 5), or (N, 6) with the colour, which is always white; without them
-    ``latents_values``, the same in degrees and pixels. Without either the file must hold all images in the original order.
-    In a part of the lattice the classes count the values that are there; every combination of them must be there once.
+    Any edition: pixels of 0 and 1 or of 0 and 255, saved again, in another order, or a part of the lattice. ``imgs``
+    are the images; ``latents_classes`` their classes, (N, 5), or (N, 6) with the colour, which is always white; without
+    them ``latents_values``, the same in degrees and pixels. Without either the file must hold all images in the
+    original order. In a part of the lattice the classes count the values that are there; every combination of them must
+    be there once.
 
     Raises ValueError for a file that is none of these.
     """
@@ -130,7 +136,8 @@ class DSprites(FactorFile):
             if classes is not None:
                 self.factor_sizes, self.rows = lattice_of(without_colour(classes), len(self.pixels), self.factor_sizes)
             elif len(self.pixels) != len(self):
-                raise ValueError(f"without 'latents_classes' it must hold all {len(self):,} images, got {len(self.pixels):,}")
+                raise ValueError(f"without 'latents_classes' it must hold all {len(self):,} images, got "
+                                 f"{len(self.pixels):,}")
         except ValueError as error:
             raise self.refuse(str(error)) from error
         if self.factor_sizes != type(self).factor_sizes:
@@ -142,7 +149,7 @@ class DSprites(FactorFile):
 
 
 def without_colour(classes: np.ndarray) -> np.ndarray:
-    """The classes of dSprites' five factors, (N, 5), from these or from six that begin with the colour, always white."""
+    """The classes of dSprites' five factors, (N, 5), from these or from six that begin with the colour."""
     if classes.ndim != 2 or classes.shape[1] != 6:
         return classes
     if (classes[:, 0] != classes[:1, 0]).any():
@@ -157,8 +164,8 @@ def lattice_of(classes: np.ndarray, n: int, most: tuple[int, ...]) -> tuple[tupl
     lattice. Raises ValueError if a combination is missing or there twice, or a factor takes more values.
     """
     if classes.shape != (n, len(most)) or classes.dtype.kind not in "uif" or not np.isfinite(classes).all():
-        raise ValueError(f"the classes of its images must be finite numbers of shape ({n}, {len(most)}), got {classes.dtype} "
-                         f"{classes.shape}")
+        raise ValueError(f"the classes of its images must be finite numbers of shape ({n}, {len(most)}), got "
+                         f"{classes.dtype} {classes.shape}")
     columns = [np.unique(column, return_inverse=True) for column in classes.T]
     sizes = tuple(len(values) for values, _ in columns)
     if any(size > limit for size, limit in zip(sizes, most)):
@@ -227,7 +234,8 @@ class Shapes3D(FactorFile):
             try:
                 out[start:stop] = self.pixels[first:first + block][rows[start:stop] - first]
             except H5_ERRORS as error:
-                raise self.refuse(f"images {first} to {first + block - 1} cannot be read ({first_line(error)})") from error
+                raise self.refuse(f"images {first} to {first + block - 1} cannot be read "
+                                  f"({first_line(error)})") from error
             start = stop
         return torch.from_numpy(out[back.ravel()]).permute(0, 3, 1, 2).contiguous()
 
@@ -239,8 +247,8 @@ class MPI3D(FactorFile):
     12.7 or 5.7 GB. Raises ValueError for another file.
     """
 
-    factor_names = ("object_color", "object_shape", "object_size", "camera_height", "background_color", "horizontal_axis",
-                    "vertical_axis")
+    factor_names = ("object_color", "object_shape", "object_size", "camera_height", "background_color",
+                    "horizontal_axis", "vertical_axis")
     factor_sizes = (6, 6, 2, 3, 3, 40, 40)
     editions = ((6, 6, 2, 3, 3, 40, 40), (4, 4, 2, 3, 3, 40, 40))
     title = "MPI3D"
@@ -258,8 +266,8 @@ class MPI3D(FactorFile):
         """Raise ValueError unless an array has the shape and type of an edition of MPI3D."""
         counts = [math.prod(sizes) for sizes in self.editions]
         if shape[1:] != (64, 64, 3) or dtype != np.uint8 or shape[0] not in counts:
-            raise ValueError(f"'images' must be uint8 (N, 64, 64, 3) with N {' or '.join(f'{n:,}' for n in counts)}, got "
-                             f"{dtype} {shape}")
+            raise ValueError(f"'images' must be uint8 (N, 64, 64, 3) with N {' or '.join(f'{n:,}' for n in counts)}, "
+                             f"got {dtype} {shape}")
 
     def read(self, index: np.ndarray) -> Tensor:
         return torch.from_numpy(self.pixels[index]).permute(0, 3, 1, 2).contiguous()
@@ -343,7 +351,8 @@ class SmallNORB(FactorFile):
         """One of the two parts -> images uint8 (N, 64, 64) and classes (N, 5)."""
         dat, cat, info = (self.matrix(part, kind) for kind in ("dat", "cat", "info"))
         if dat.shape[1:] != (2, self.side, self.side) or cat.shape != (len(dat),) or info.shape != (len(dat), 4):
-            raise self.refuse(f"the {part} part has images of shape {dat.shape}, categories {cat.shape}, infos {info.shape}")
+            raise self.refuse(f"the {part} part has images of shape {dat.shape}, categories {cat.shape}, infos "
+                              f"{info.shape}")
         return shrink(dat[:, 0]), np.column_stack([cat, info])
 
     def matrix(self, part: str, kind: str) -> np.ndarray:

@@ -21,8 +21,8 @@ from torch import Tensor
 from .factors import FactorData, check_factors
 from .threads import one_thread
 
-__all__ = ["FACTOR_NAMES", "FACTOR_SIZES", "SHAPES", "Sprites", "angles", "crossings", "draw", "ellipse", "factor_values", "fill",
-           "heart", "snap", "square", "transform"]
+__all__ = ["FACTOR_NAMES", "FACTOR_SIZES", "SHAPES", "Sprites", "angles", "crossings", "draw", "ellipse",
+           "factor_values", "fill", "heart", "snap", "square", "transform"]
 
 FACTOR_NAMES = ("shape", "scale", "orientation", "posX", "posY")
 FACTOR_SIZES = (3, 6, 40, 32, 32)
@@ -161,7 +161,7 @@ class Sprites(FactorData):
         factors = check_factors(factors, self.factor_sizes, self.factor_names).to(self.device)
         out = torch.empty(len(factors), 1, IMG_SIZE, IMG_SIZE, dtype=torch.uint8, device=self.device)
         with one_thread():
-            for shape in factors[:, 0].unique().tolist():       # those that occur: an empty index would still split into one
+            for shape in factors[:, 0].unique().tolist():  # those that occur: an empty index would still split into one
                 for index in (factors[:, 0] == shape).nonzero().squeeze(1).split(CHUNK):
                     out[index, 0] = draw(factors[index])
         return out

@@ -59,7 +59,8 @@ def page(models: nn.Module | dict[str, nn.Module], images: Any, data: Any = None
          choices: int = 8, title: str = TITLE) -> bytes:
     """The file that ``export`` writes; the arguments and errors are the same."""
     content = {**describe(models, images, data, factors, choices), "title": title}
-    return fill(PAGE / "page.html", [PAGE / "page.css"], [PAGE / "decoder.js", PAGE / "page.js"], content).encode("utf-8")
+    return fill(PAGE / "page.html", [PAGE / "page.css"], [PAGE / "decoder.js", PAGE / "page.js"],
+                content).encode("utf-8")
 
 
 def describe(models: nn.Module | dict[str, nn.Module], images: Any, data: Any = None,
@@ -174,7 +175,8 @@ def _whole(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def _stored(layer: nn.Linear) -> bytes:
     """A matrix of 8 bits, a row for each input; then, in 32 bits, a scale and a bias for each output."""
     whole, scales = _whole(layer.weight.detach())
-    return whole.T.contiguous().to(torch.int8).numpy().tobytes() + _bytes([scales, _bias(layer, layer.out_features)], 32)
+    rows = whole.T.contiguous().to(torch.int8).numpy().tobytes()
+    return rows + _bytes([scales, _bias(layer, layer.out_features)], 32)
 
 
 def _bytes(tensors: list[torch.Tensor], bits: int) -> bytes:
@@ -230,7 +232,10 @@ def _base64(data: bytes) -> str:
 
 
 def fill(template: pathlib.Path, styles: list[pathlib.Path], scripts: list[pathlib.Path], content: dict) -> str:
-    """A page with its styles, scripts and content in it. Its security policy lets the browser run these and load nothing."""
+    """A page with its styles, scripts and content in it.
+
+    Its security policy lets the browser run these and load nothing.
+    """
     parts = {"style": _joined(styles), "script": _joined(scripts), "data": _as_text(content)}
     hashes = {name: "'sha256-" + _base64(hashlib.sha256(parts[name].encode("utf-8")).digest()) + "'"
               for name in ("script", "style")}

@@ -37,7 +37,8 @@ def export_onnx(model: nn.Module, images: Any, path: str | os.PathLike) -> tuple
     return encoder, decoder
 
 
-def _write(network: nn.Module, example: torch.Tensor, inputs: list[str], outputs: list[str], path: pathlib.Path) -> None:
+def _write(network: nn.Module, example: torch.Tensor, inputs: list[str], outputs: list[str],
+           path: pathlib.Path) -> None:
     """One network as one ONNX file, its weights inside."""
     batch = torch.export.Dim("batch")
     program = torch.onnx.export(network, (example,), dynamo=True, input_names=inputs, output_names=outputs,

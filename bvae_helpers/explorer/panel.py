@@ -134,7 +134,8 @@ class Panel:
         self.slider_box = widgets.VBox([*map(self.slider_row, shown), self.fold, self.folded_box],
                                        layout={**beside, "max_height": "440px", "overflow": "auto"})
         wide = {"flex": f"1 1 {self.width}px", "max_width": f"{3 * self.side + 2 * GAP}px"}
-        self.picture_box = widgets.VBox([self.captions, self.picture, self.film_caption, self.strip.widget], layout=wide)
+        self.picture_box = widgets.VBox([self.captions, self.picture, self.film_caption, self.strip.widget],
+                                        layout=wide)
 
     def short_label(self, d: int) -> str:
         """The label beside a slider: that of the latent, with the middle of a long name left out."""
@@ -209,7 +210,10 @@ class Panel:
         self.go(self.home)
 
     def go(self, z: Tensor) -> None:
-        """Set all latents to ``z`` (D,). The picture is first; the sliders follow, and their ranges grow to reach it."""
+        """Set all latents to ``z`` (D,).
+
+        The picture is first; the sliders follow, and their ranges grow to reach it.
+        """
         self.z = z.clone()
         self.low, self.high = torch.minimum(self.low, z), torch.maximum(self.high, z)
         self.update()
@@ -221,8 +225,9 @@ class Panel:
         try:
             for d in list(moved):
                 slider, (low, high), value = self.sliders[d], self.span(d), self.z[d].item()
-                low, high = min(low, value), max(high, value)                            # a value set in the wide range stays
-                slider.min, slider.max = min(low, slider.min), max(high, slider.max)     # wide enough for the old value, too,
+                low, high = min(low, value), max(high, value)  # a value set in the wide range stays
+                # wide enough for the old value, too,
+                slider.min, slider.max = min(low, slider.min), max(high, slider.max)
                 slider.value = value
                 slider.min, slider.max = low, high                                       # and then as they should be
                 self.sent[d] = [*self.sent[d], slider.value][-4:] if self.sent[d] else []
@@ -258,7 +263,7 @@ class Panel:
             self.film_of = film_of
 
     def triple(self, now: Tensor) -> Tensor:
-        """Original, reconstruction (or now less the reconstruction) and now, (3, C, S, S); white without an original."""
+        """Original, reconstruction (or its difference from now) and now, (3, C, S, S); white without an original."""
         if self.original is None:
             return torch.stack([torch.ones_like(now)] * 2 + [now])
         middle = 0.5 + (now - self.reconstruction) / 2 if self.difference else self.reconstruction

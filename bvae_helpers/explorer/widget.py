@@ -62,7 +62,8 @@ class LatentExplorer:
         names = ()
         if factors is not None:
             if np.ndim(factors) != 2 or len(factors) != len(images):
-                raise ValueError(f"factors must have shape ({len(images)}, K), a row for each image, got {np.shape(factors)}")
+                raise ValueError(f"factors must have shape ({len(images)}, K), a row for each image, got "
+                                 f"{np.shape(factors)}")
             names = getattr(data, "factor_names", [f"factor {k}" for k in range(len(factors[0]))])
         self.message = widgets.HTML(layout={"min_height": "30px"})         # room for a link, so that it moves nothing
         self.failed, self.quiet, self.lock = False, False, threading.RLock()
@@ -86,7 +87,8 @@ class LatentExplorer:
         self.toward = widgets.Dropdown(options=[(f"image {k + 1}", k) for k in range(len(choices))],
                                        value=min(1, len(choices) - 1), layout={"width": "100px"})
         self.t = widgets.FloatSlider(value=0, min=0, max=1, step=0.01, description="interpolate to",
-                                     readout_format=".2f", style={"description_width": "90px"}, layout={"width": "300px"})
+                                     readout_format=".2f", style={"description_width": "90px"},
+                                     layout={"width": "300px"})
         self.play = widgets.Play(min=0, max=10 ** 6, interval=BEAT)
         self.wide = widgets.Checkbox(description="±3", indent=False, layout={"width": "60px"})
         self.difference = widgets.Checkbox(description="difference", indent=False, layout={"width": "110px"})

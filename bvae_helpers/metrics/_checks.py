@@ -71,7 +71,8 @@ def varying(factors: ArrayLike) -> np.ndarray:
     factors = as_array(factors)
     varied = (factors != factors[:1]).any(0)
     if not varied.any():
-        raise ValueError(f"no factor takes more than one value among the {len(factors):,} samples: nothing can be scored")
+        raise ValueError(f"no factor takes more than one value among the {len(factors):,} samples: nothing can be "
+                         "scored")
     return varied
 
 

@@ -190,7 +190,8 @@ def main_scores(mu: torch.Tensor, logvar: torch.Tensor, factors: torch.Tensor, s
     mu, logvar (N, D), factors (N, K), N of 100 or more. ``active_latents`` is their number; ``mig``, ``factor_vae`` and
     ``dci_disentanglement`` are of all latents, the same names with ``_active`` of the active ones alone. DCI is trained
     on the first 1,000 samples (two thirds, if fewer) and tested on half as many: seconds instead of a minute;
-    FactorVAE's groups are drawn from all. ``dci=False`` leaves out the slowest score. Factors with one value are left out.
+    FactorVAE's groups are drawn from all. ``dci=False`` leaves out the slowest score. Factors with one value are left
+    out.
     """
     active, factors = latents.active(mu, logvar), factors[:, varying(factors)]
     scores = {"active_latents": int(active.sum()), **_main_scores_of(mu, factors, seed, dci)}

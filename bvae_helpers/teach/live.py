@@ -32,8 +32,8 @@ class Training:
     Above: steps, images per second and the time left. On the left: loss, reconstruction and KL in nats per image
     (training by step, validation by epoch) and the mean KL of each latent. On the right: originals, reconstructions and
     traversals of the latents with the largest KL. A frame is drawn at ``log_every`` steps, at most twice a second and
-    so rarely that drawing takes less than 5 % of the time; the last one stays. Outside a notebook, in the *tiny* profile
-    and under pytest nothing is drawn.
+    so rarely that drawing takes less than 5 % of the time; the last one stays. Outside a notebook, in the *tiny*
+    profile and under pytest nothing is drawn.
 
     ``images``: what ``data.as_images`` takes; the first 64 are used. ``title``: words above the figure; it may be
     changed for each run. ``runs``: the number of calls of ``fit`` that it watches, one after another, in one place: the

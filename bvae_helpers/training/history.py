@@ -23,9 +23,9 @@ __all__ = ["History", "TensorBoard", "TermTable", "pair_of", "picture_due", "run
 class History:
     """The curves of a run. ``history["val_loss"]`` is a list with one value per epoch.
 
-    ``epochs``: name -> list. ``train_`` and ``val_`` + ``loss``, ``reconstruction``, ``kl``, ``kl_per_latent`` (a list of D
-    numbers) and the objective's own terms, in nats per image; ``epoch`` (from 1), ``lr``, ``beta``, ``images_per_second``
-    (of training) and ``seconds`` (since the run began, without interruptions).
+    ``epochs``: name -> list. ``train_`` and ``val_`` + ``loss``, ``reconstruction``, ``kl``, ``kl_per_latent`` (a list
+    of D numbers) and the objective's own terms, in nats per image; ``epoch`` (from 1), ``lr``, ``beta``,
+    ``images_per_second`` (of training) and ``seconds`` (since the run began, without interruptions).
     ``steps``: the same terms, without prefix, averaged over the training batches since the previous point, every
     ``log_every`` steps; ``step`` is the step reached.
     ``pictures``: step -> uint8 (2, n, C, S, S), validation images and their reconstructions at that step.
@@ -60,13 +60,13 @@ def _append(table: dict[str, list], values: dict):
 
 
 def picture_due(step: int) -> bool:
-    """Whether to keep a picture at this step: often early on, then ever more rarely (steps 10, 30, 100, 300, 1000 …)."""
+    """Whether to keep a picture at this step: 10, 30, 100, 300, 1000 and so on, ever more rarely."""
     power = 10 ** int(math.log10(step)) if step >= 10 else 10
     return step in (power, 3 * power)
 
 
 class TermTable:
-    """The terms of a loss, one row per batch, kept on the device until they are read: writing never waits for the device.
+    """The terms of a loss, one row per batch, kept on the device until they are read: writing never waits for it.
 
     ``rows``: how many batches fit. Tensors stay in place, so that a CUDA graph can record ``write``.
     """
@@ -136,7 +136,8 @@ class TensorBoard:
             yield
         except OSError as error:
             self.writer = None
-            warnings.warn(f"TensorBoard logs in {self.folder!r} end here ({first_line(error)}); training continues", stacklevel=4)
+            warnings.warn(f"TensorBoard logs in {self.folder!r} end here ({first_line(error)}); training continues",
+                          stacklevel=4)
 
     def scalars(self, prefix: str, terms: dict, step: int):
         """One point of each curve ``prefix/name``; ``kl_per_latent`` becomes one curve per latent."""

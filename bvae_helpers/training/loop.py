@@ -28,17 +28,17 @@ def fit(model: BetaVAE, data, config: Config | None = None, *, resume: bool = Tr
 
     ``data``: anything that ``data.as_images`` takes. ``device``: CUDA by default if there is one. Stopped at any moment
     (Ctrl-C, a dead kernel, kill -9), the same call resumes from ``save_dir/last.pt`` and ends as if it had never been
-    stopped; ``resume=False`` starts again and moves older checkpoints to ``save_dir/previous-N``. ``stop_after``: return
-    after this number of steps, with ``history.complete`` False if the training is not finished. Under torchrun, its
-    processes share each batch (``parallel``).
+    stopped; ``resume=False`` starts again and moves older checkpoints to ``save_dir/previous-N``. ``stop_after``:
+    return after this number of steps, with ``history.complete`` False if the training is not finished. Under torchrun,
+    its processes share each batch (``parallel``).
 
-    ``watch``: one function or several, called with the ``Run`` every ``log_every`` steps (``run.event == "log"``), after
-    each epoch ("epoch") and at the end ("end"). A watcher may use ``run.model``, which is in eval mode, and draw random
-    numbers: both are restored. Its exceptions end the training, after a save.
+    ``watch``: one function or several, called with the ``Run`` every ``log_every`` steps (``run.event == "log"``),
+    after each epoch ("epoch") and at the end ("end"). A watcher may use ``run.model``, which is in eval mode, and draw
+    random numbers: both are restored. Its exceptions end the training, after a save.
 
-    Raises ValueError for data or settings that do not fit the model or the run to resume, and for ``resume=False`` while
-    another run is under way in the folder; KeyboardInterrupt, after a
-    save, for Ctrl-C or SIGTERM, FloatingPointError when the loss is NaN or infinite.
+    Raises ValueError for data or settings that do not fit the model or the run to resume, and for ``resume=False``
+    while another run is under way in the folder; KeyboardInterrupt, after a save, for Ctrl-C or SIGTERM,
+    FloatingPointError when the loss is NaN or infinite.
     """
     model = unwrap(model)
     if not isinstance(model, BetaVAE):

@@ -35,7 +35,8 @@ class Objective(nn.Module):
     initialised from the config's seed.
     """
 
-    def __init__(self, model: BetaVAE, config: Config, device: torch.device, dataset_size: int, ranks: Ranks | None = None):
+    def __init__(self, model: BetaVAE, config: Config, device: torch.device, dataset_size: int,
+                 ranks: Ranks | None = None):
         super().__init__()
         self.ranks = ranks
         self.model, self.config, self.device_type, self.dataset_size = model, config, device.type, dataset_size
@@ -78,7 +79,8 @@ class Objective(nn.Module):
         """
         groups = [{"params": self.model.parameters()}]
         if self.discriminator is not None:
-            groups.append({"params": self.discriminator.parameters(), "lr": self.config.discriminator_lr, "betas": (0.5, 0.9)})
+            groups.append({"params": self.discriminator.parameters(), "lr": self.config.discriminator_lr,
+                           "betas": (0.5, 0.9)})
         return torch.optim.Adam(groups, lr=self.config.lr, fused=True)
 
 

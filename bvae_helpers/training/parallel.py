@@ -1,10 +1,10 @@
 """Several processes that train one model together, as started by ``torchrun``: each computes its rows of every batch.
 
-A *rank* is one of these processes. ``config.batch_size`` is the size of the whole batch, whatever the number of ranks, and
-the learning rate belongs to the whole batch. A rank reads and decodes only its own rows. The latents, a few numbers per
-image, are exchanged between the ranks, so that every rank computes the loss of the whole batch, total correlation and
-covariances included. The noise of the whole batch is drawn on every rank from identical generators. A run on N ranks
-therefore equals the run on one up to rounding, and its checkpoint can be resumed on any number of ranks.
+A *rank* is one of these processes. ``config.batch_size`` is the size of the whole batch, whatever the number of ranks,
+and the learning rate belongs to the whole batch. A rank reads and decodes only its own rows. The latents, a few numbers
+per image, are exchanged between the ranks, so that every rank computes the loss of the whole batch, total correlation
+and covariances included. The noise of the whole batch is drawn on every rank from identical generators. A run on N
+ranks therefore equals the run on one up to rounding, and its checkpoint can be resumed on any number of ranks.
 
 If the number of ranks does not divide the batch, some ranks have one row more. A batch with fewer rows than ranks is
 computed whole on every rank. With a single process nothing in this module is used: no wrapper, no communication.
@@ -33,14 +33,14 @@ def join() -> "Ranks":
     """The ranks of this run: those that torchrun started, according to the environment, else this process alone.
 
     Joins the process group once per process: gloo between CPUs, nccl between CUDA devices. torchrun keeps its key-value
-    store when it restarts the workers, so each attempt uses its own prefix; otherwise the address that a dead worker left
-    in the store would be used.
+    store when it restarts the workers, so each attempt uses its own prefix; otherwise the address that a dead worker
+    left in the store would be used.
     """
     if all(name in os.environ for name in TORCHRUN) and int(os.environ["WORLD_SIZE"]) > 1 and not dist.is_initialized():
         store, rank, world = next(rendezvous("env://"))
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", rank=rank, world_size=world,
-                                store=dist.PrefixStore(f"attempt_{attempt}", store))
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", rank=rank,
+                                world_size=world, store=dist.PrefixStore(f"attempt_{attempt}", store))
         atexit.register(_leave)
     return Ranks(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Ranks()
 
@@ -81,13 +81,19 @@ class Ranks:
 
     @property
     def rows(self) -> slice:
-        """This rank's rows of the current batch. Every row belongs to one rank; the shares differ by one row at most."""
+        """This rank's rows of the current batch.
+
+        Every row belongs to one rank; the shares differ by one row at most.
+        """
         if self.whole:
             return slice(None)
         return slice(self.total * self.rank // self.world, self.total * (self.rank + 1) // self.world)
 
     def device(self, name: str | torch.device | None) -> torch.device:
-        """The device to train on: ``name``, else CUDA if available. Each rank of a machine gets a CUDA device of its own."""
+        """The device to train on: ``name``, else CUDA if available.
+
+        Each rank of a machine gets a CUDA device of its own.
+        """
         device = default_device() if name is None else torch.device(name)
         if self.world > 1 and device.type == "cuda":
             device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
@@ -100,7 +106,7 @@ class Ranks:
         return index[self.rows]
 
     def draw(self, kind: Callable, *shape: int, device: torch.device) -> torch.Tensor:
-        """Draw ``kind(B, *shape)`` (torch.rand or torch.randn) for the whole batch and return this rank's rows of it."""
+        """This rank's rows of ``kind(B, *shape)`` (torch.rand or torch.randn), drawn for the whole batch."""
         return kind(self.total, *shape, device=device)[self.rows]
 
     def gather(self, mine: torch.Tensor) -> torch.Tensor:
@@ -119,7 +125,10 @@ class Ranks:
         return _Sum.apply(mine * ((rows.stop - rows.start) / self.total))
 
     def any(self, asked: bool) -> bool:
-        """True on every rank if ``asked`` is true on any of them. Reduces a CPU tensor, so the GPU is not synchronised."""
+        """True on every rank if ``asked`` is true on any of them.
+
+        Reduces a CPU tensor, so the GPU is not synchronised.
+        """
         if self.world == 1:
             return asked
         flag = torch.tensor(float(asked))

@@ -25,8 +25,8 @@ def precision(name: str, device: torch.device) -> torch.dtype:
         bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if bfloat16 else torch.float32
     if device.type == "cpu" and name != "float32" and torch.backends.cpu.get_cpu_capability() in ("AVX2", "DEFAULT"):
-        warnings.warn(f"this CPU seems to have no arithmetic for {name}: one with AVX2 alone took ten times as long as in "
-                      "float32; precision='float32' is the default there", stacklevel=2)
+        warnings.warn(f"this CPU seems to have no arithmetic for {name}: one with AVX2 alone took ten times as long as "
+                      "in float32; precision='float32' is the default there", stacklevel=2)
     return getattr(torch, name)
 
 
@@ -41,8 +41,8 @@ def faster_precision(run) -> str:
     The run itself, its model and the random generators stay as they are. One trial serves all later runs in this
     process that have the same network, objective and batch size.
     """
-    fixed = tuple(str(getattr(run.config, name)) for name in ("network", "in_channels", "img_size", "hidden_dims", "patch",
-                                                              "latent_dim", "objective", "batch_size"))
+    fixed = tuple(str(getattr(run.config, name)) for name in ("network", "in_channels", "img_size", "hidden_dims",
+                                                              "patch", "latent_dim", "objective", "batch_size"))
     if fixed not in _found:
         generators, seconds = checkpoints.rng_state(), {}
         for name in ("float32", "float16"):
@@ -50,8 +50,8 @@ def faster_precision(run) -> str:
             seconds[name] = _seconds_of_steps(type(run)(copy.deepcopy(run.model), run.images, config, run.device))
         checkpoints.set_rng_state(generators)
         _found[fixed] = min(seconds, key=seconds.get)
-        tqdm.write(f"precision: {_found[fixed]}; {TRIAL_STEPS} steps took {1000 * seconds['float32']:.0f} ms in float32, "
-                   f"{1000 * seconds['float16']:.0f} ms in float16")
+        tqdm.write(f"precision: {_found[fixed]}; {TRIAL_STEPS} steps took {1000 * seconds['float32']:.0f} ms in "
+                   f"float32, {1000 * seconds['float16']:.0f} ms in float16")
     return _found[fixed]
 
 

@@ -245,10 +245,10 @@ class Run:
         return self.folder / "last.pt"
 
     def _begin(self):
-        """Move the checkpoints of an older run, if there are any, to ``previous-N``, and save the first one of this run.
+        """Move the checkpoints of an older run, if any, to ``previous-N``, and save the first one of this run.
 
-        A run that is stopped before its next save begins from the same weights again, and a run with other settings that
-        is started in this folder at the same time finds a checkpoint that it cannot resume.
+        A run that is stopped before its next save begins from the same weights again, and a run with other settings
+        that is started in this folder at the same time finds a checkpoint that it cannot resume.
         """
         if needs_trial(self.config.precision, self.device) and self.ranks.world == 1:
             self.use_precision(faster_precision(self))
@@ -289,7 +289,7 @@ class Run:
         self.recent.clear()
 
     def _check_finite(self, terms: dict[str, torch.Tensor]):
-        """Raise FloatingPointError, with the step and the likely cause, if the loss of a recent step is NaN or infinite."""
+        """Raise FloatingPointError, with step and likely cause, if the loss of a recent step is NaN or infinite."""
         bad = (~terms["loss"].isfinite()).nonzero()
         if len(bad) == 0:
             return
@@ -303,8 +303,9 @@ class Run:
         else:
             kept = "no checkpoint had been written yet"
         raise FloatingPointError(
-            f"the loss was {float(terms['loss'][n])} at step {self.step - self.recent.count + n + 1} (epoch {self.epoch + 1}); "
-            f"{cause}. Most often the learning rate ({self.config.lr:g}) is too high: try a tenth of it; {kept}")
+            f"the loss was {float(terms['loss'][n])} at step {self.step - self.recent.count + n + 1} (epoch "
+            f"{self.epoch + 1}); {cause}. Most often the learning rate ({self.config.lr:g}) is too high: try a tenth "
+            f"of it; {kept}")
 
     def end_epoch(self, train_rate: float, validation: dict):
         """Finish an epoch: record its curves, step the scheduler, log, save.
@@ -314,8 +315,8 @@ class Run:
         train = {name: (value / self.steps_per_epoch).tolist() for name, value in self.sums.items()}
         self.val_loss = validation.get("loss", train["loss"])
         if not math.isfinite(self.val_loss):
-            raise FloatingPointError(f"the validation loss was {self.val_loss} after epoch {self.epoch + 1}; look for NaN in "
-                                     "the images, or lower the learning rate")
+            raise FloatingPointError(f"the validation loss was {self.val_loss} after epoch {self.epoch + 1}; look for "
+                                     "NaN in the images, or lower the learning rate")
         self.history.add_epoch(
             epoch=self.epoch + 1, lr=self.optimizer.param_groups[0]["lr"], beta=beta_at(self.step, self.config),
             images_per_second=train_rate, seconds=self.seconds,
@@ -371,8 +372,8 @@ class Run:
     def notify(self, event: str):
         """Call the watchers, on rank 0 only, with the model in eval mode and without gradients.
 
-        Mode and random generators are restored afterwards, so that a watched run stays identical to an unwatched one. An
-        exception of a watcher ends the training; ``last.pt`` is saved first.
+        Mode and random generators are restored afterwards, so that a watched run stays identical to an unwatched one.
+        An exception of a watcher ends the training; ``last.pt`` is saved first.
         """
         if not self.watchers or not self.ranks.first:
             return
@@ -397,8 +398,8 @@ class Run:
                 "discriminator_state_dict": discriminator,
                 "epoch": self.epoch, "step": self.step, "val_loss": self.val_loss, "best_val_loss": self.best,
                 "config": self.config.to_dict(), "data": self.fingerprint, "history": asdict(self.history),
-                "recent": self.recent.state(), "sums": self.sums, "seconds": self.seconds, "log_folder": self.log_folder,
-                "rng": checkpoints.rng_state()}
+                "recent": self.recent.state(), "sums": self.sums, "seconds": self.seconds,
+                "log_folder": self.log_folder, "rng": checkpoints.rng_state()}
 
     def save(self, name: str):
         """Write a checkpoint. Raises FloatingPointError instead if a loss or a weight is NaN or infinite."""
@@ -439,7 +440,8 @@ class Run:
     def bar(self, progress: bool) -> tqdm:
         """The progress bar over all steps; an invisible one if not ``progress``."""
         shown = progress and self.ranks.first
-        return tqdm(total=self.total_steps, initial=self.step, unit="step", disable=None if shown else True, leave=False)
+        return tqdm(total=self.total_steps, initial=self.step, unit="step", disable=None if shown else True,
+                    leave=False)
 
     def resumed(self) -> str:
         """What a resumed run has done already, in one line."""
@@ -474,10 +476,12 @@ def _check_run(model: BetaVAE, images: Images, config: Config, fewest: int):
     """
     want = (model.in_channels, model.img_size, model.img_size)
     if images.shape != want:
-        raise ValueError(f"the model takes images {want}, the data hold {images.shape}; set in_channels and img_size to fit")
+        raise ValueError(f"the model takes images {want}, the data hold {images.shape}; set in_channels and img_size "
+                         "to fit")
     some = images.take(torch.arange(min(8, len(images))))
     if some.dtype == torch.uint8 and some.max() == 1:        # of a Dataset: as_images has looked at all other kinds
-        raise ValueError("the Dataset's first images hold 0 and 1 as whole numbers, of 255: make them bool, or multiply by 255")
+        raise ValueError("the Dataset's first images hold 0 and 1 as whole numbers, of 255: make them bool, or "
+                         "multiply by 255")
     for name in ("in_channels", "img_size", "beta", "latent_dim", "hidden_dims", "network", "patch"):
         if getattr(model, name) != getattr(config, name):
             raise ValueError(f"the model has {name} {getattr(model, name)}, the config {getattr(config, name)}; "

@@ -85,7 +85,8 @@ class Step:
         except RuntimeError as error:
             self.run.stop_recording()
             why = first_line(error.__context__ or error)       # the end of a broken recording is an error, too
-            warnings.warn(f"the step cannot be a CUDA graph ({why}): training continues without, more slowly", stacklevel=2)
+            warnings.warn(f"the step cannot be a CUDA graph ({why}): training continues without, more slowly",
+                          stacklevel=2)
 
 
 def record(work: Callable[[], None], stream) -> Callable[[], None]:

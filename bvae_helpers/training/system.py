@@ -15,7 +15,8 @@ import torch
 from ..data import Images
 from ..data.files import fcntl
 
-__all__ = ["Stop", "folder_lock", "keep_memory", "leave", "occupy", "renew_generator", "resident", "seeded", "stop_signals"]
+__all__ = ["Stop", "folder_lock", "keep_memory", "leave", "occupy", "renew_generator", "resident", "seeded",
+           "stop_signals"]
 
 RUNNING = ".running"                             # locked by each run that is under way in its folder
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3      # glibc's malloc.h
@@ -24,8 +25,8 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3      # glibc's malloc.h
 def keep_memory():
     """Let the C allocator keep the memory that a training step frees, so that the next step can use it.
 
-    By default glibc returns large blocks to the kernel, which has to map them again at every step: a third to two thirds
-    of the speed on a CPU. Does nothing on systems without glibc.
+    By default glibc returns large blocks to the kernel, which has to map them again at every step: a third to two
+    thirds of the speed on a CPU. Does nothing on systems without glibc.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -107,8 +108,8 @@ def occupy(folder: pathlib.Path | None, alone: bool) -> IO | None:
         fcntl.flock(file, fcntl.LOCK_SH)
     except BlockingIOError:
         file.close()
-        raise ValueError(f"another run is under way in {str(folder)!r}, and a new one would move its files aside: use another "
-                         "save_dir, or stop that run first") from None
+        raise ValueError(f"another run is under way in {str(folder)!r}, and a new one would move its files aside: use "
+                         "another save_dir, or stop that run first") from None
     except OSError:                              # a file system without locks
         pass
     return file

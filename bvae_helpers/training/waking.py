@@ -1,9 +1,9 @@
 """Re-initialise collapsed latents.
 
-If the KL is weighted too heavily early in training, some latents collapse: mu = 0 and sigma = 1 for every image, and the
-decoder learns to ignore them (posterior collapse; Bowman et al. 2016, "Generating Sentences from a Continuous Space").
-They usually stay collapsed when beta is lowered, because any signal the encoder adds is drowned in noise before encoder
-and decoder can agree on its meaning.
+If the KL is weighted too heavily early in training, some latents collapse: mu = 0 and sigma = 1 for every image, and
+the decoder learns to ignore them (posterior collapse; Bowman et al. 2016, "Generating Sentences from a Continuous
+Space"). They usually stay collapsed when beta is lowered, because any signal the encoder adds is drowned in noise
+before encoder and decoder can agree on its meaning.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,8 @@ def wake(model: BetaVAE, images: torch.Tensor | Sequence, count: int, logvar: fl
     if count < 1 or len(chosen) < count:
         raise ValueError(f"{int((~active).sum())} of {len(active)} latents are collapsed: cannot re-initialise {count}")
     if not active.any():
-        raise ValueError(f"all {len(active)} latents are collapsed: at least one must be active; train with a lower beta first")
+        raise ValueError(f"all {len(active)} latents are collapsed: at least one must be active; train with a lower "
+                         "beta first")
     generator = torch.Generator().manual_seed(seed)
     to_mu, to_logvar = model.encoder.fc_mu, model.encoder.fc_var
     first = next(m for m in model.decoder.decoder_input.modules() if isinstance(m, nn.Linear))

@@ -2,6 +2,6 @@
 
     python -m tests.faults checkpoints --count 3000 --seed 1
 
-Each ``test_KIND.py`` here has a function ``run(count, seed, folder)``: it makes ``count`` cases from the seed, writes into
-``folder``, returns one line of what happened and raises AssertionError, naming the case, at the first fault.
+Each ``test_KIND.py`` here has a function ``run(count, seed, folder)``: it makes ``count`` cases from the seed, writes
+into ``folder``, returns one line of what happened and raises AssertionError, naming the case, at the first fault.
 """

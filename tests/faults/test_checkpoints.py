@@ -1,4 +1,5 @@
-"""Mutated checkpoints, loaded, looked at and resumed: each works, or is refused with a ValueError, within its own size."""
+"""Mutated checkpoints, loaded, looked at and resumed: each works, or is refused with a ValueError, within its own
+size."""
 
 import copy
 import random
@@ -53,16 +54,19 @@ def overwrite(content, rng):
 
 # Another content, written whole
 
-VALUES = (None, True, 0, -1, 10 ** 9, 2 ** 70, float("nan"), float("inf"), "", "text", "../../x", b"bytes", [], {}, (), [1, 2],
+VALUES = (None, True, 0, -1, 10 ** 9, 2 ** 70, float("nan"), float("inf"), "", "text", "../../x", b"bytes", [], {}, (),
+          [1, 2],
           {"a": 1}, torch.zeros(()), torch.zeros(3), torch.zeros(2, 3), torch.zeros(0), torch.full((5,), float("nan")),
-          torch.zeros(1).expand(10 ** 9), torch.arange(6), torch.zeros(2, 2).to_sparse(), torch.zeros(2, dtype=torch.complex64),
+          torch.zeros(1).expand(10 ** 9), torch.arange(6), torch.zeros(2, 2).to_sparse(),
+          torch.zeros(2, dtype=torch.complex64),
           torch.zeros(2, device="meta"), 1e308, "sprites", [[1, 2], [3]], {1: 2}, torch.Size([1, 2]))
 
 
 def places(value, path=()):
     """The paths of all parts of nested dicts and lists; of a long list the first three."""
     yield path
-    items = value.items() if isinstance(value, dict) else enumerate(value[:3]) if isinstance(value, (list, tuple)) else ()
+    items = value.items() if isinstance(value,
+                                        dict) else enumerate(value[:3]) if isinstance(value, (list, tuple)) else ()
     for key, item in items:
         yield from places(item, (*path, key))
 
@@ -83,7 +87,8 @@ def change(state, rng):
     elif kind == 1 and isinstance(parent, dict):
         parent[rng.choice(("more", 7, path[-1] * 2 if isinstance(path[-1], str) else "x"))] = rng.choice(VALUES)
     elif kind == 2 and isinstance(old, torch.Tensor):
-        parent[path[-1]] = rng.choice((lambda t: t[..., None], lambda t: torch.cat([t.flatten()] * 2), lambda t: t.double(),
+        parent[path[-1]] = rng.choice((lambda t: t[..., None], lambda t: torch.cat([t.flatten()] * 2),
+                                       lambda t: t.double(),
                                        lambda t: t.flatten()[:1], lambda t: t.flatten()[:0], lambda t: t * float("nan"),
                                        lambda t: t.half(), lambda t: t.flatten()[:1].expand(10 ** 8)))(old)
     else:
@@ -145,8 +150,8 @@ def run(count, seed, folder):
         assert peak < MEGABYTES, f"case {case} of seed {seed}: {peak:.0f} MB in memory"
         for file in path.parent.glob("*.pt"):
             file.unlink()
-    return (f"{count} checkpoints, {refused['model']} refused as a model, {refused['resume']} refused to resume, slowest "
-            f"{slowest:.1f} s, peak {peak:.0f} MB")
+    return (f"{count} checkpoints, {refused['model']} refused as a model, {refused['resume']} refused to resume, "
+            f"slowest {slowest:.1f} s, peak {peak:.0f} MB")
 
 
 def same(one, two):

@@ -18,9 +18,10 @@ from bvae_helpers.explorer import LatentExplorer, frames
 from bvae_helpers.explorer.panel import GAP
 
 EVERY = 50                        # events between two looks at everything
-ODD = (None, -1, 10 ** 9, 3.5, "", "nowhere.png", b"x", object(), float("nan"), [], {}, torch.zeros(3), torch.zeros(1, 16, 16),
-       torch.full((1, 16, 16), 7.0), torch.zeros(1, 16, 16, dtype=torch.uint8), torch.full((1, 16, 16), float("nan")), True,
-       "zero")
+ODD = (None, -1, 10 ** 9, 3.5, "", "nowhere.png", b"x", object(), float("nan"), [], {}, torch.zeros(3),
+       torch.zeros(1, 16, 16),
+       torch.full((1, 16, 16), 7.0), torch.zeros(1, 16, 16, dtype=torch.uint8), torch.full((1, 16, 16), float("nan")),
+       True, "zero")
 NUMBERS = (0.0, 1.5, -1e300, 1e300, float("inf"), -float("inf"), float("nan"), 7, 1e-300)
 
 
@@ -68,7 +69,8 @@ def event(explorer, rng):
         box = rng.choice((explorer.wide, explorer.difference))
         box.value = not box.value
     else:
-        attempt(explorer.start if way == 10 else lambda value: explorer.set(value, rng.choice(NUMBERS)), rng.choice(ODD))
+        attempt(explorer.start if way == 10 else lambda value: explorer.set(value, rng.choice(NUMBERS)),
+                rng.choice(ODD))
 
 
 def attempt(action, value):
@@ -84,7 +86,8 @@ def look(explorer, name):
     for panel in explorer.panels.values():
         assert panel.z.isfinite().all(), f"{name}: z is {panel.z.tolist()}"
         for d, slider in panel.sliders.items():
-            assert abs(slider.value - panel.z[d]) <= 0.02 * max(1, abs(slider.value)), f"{name}: slider {d} is at {slider.value}"
+            near = abs(slider.value - panel.z[d]) <= 0.02 * max(1, abs(slider.value))
+            assert near, f"{name}: slider {d} is at {slider.value}"
             assert slider.min <= slider.value <= slider.max, f"{name}: slider {d} is out of range"
         now = latents.decode(panel.model, panel.z[None])[0]
         picture = frames.row(panel.triple(now), panel.side, GAP)

@@ -16,7 +16,8 @@ from bvae_helpers.data import Cars3D, FactorData, load_data
 
 KINDS = ("dsprites", "shapes3d", "mpi3d", "smallnorb", "cars3d")
 SECONDS, MEGABYTES = 5, 2000        # what a single case may take
-WRONG = (lambda a: a.astype(np.int16), lambda a: a.astype("S1"), lambda a: a[:-1], lambda a: a[..., :-1], lambda a: a[None],
+WRONG = (lambda a: a.astype(np.int16), lambda a: a.astype("S1"), lambda a: a[:-1], lambda a: a[..., :-1],
+         lambda a: a[None],
          lambda a: a.reshape(-1), lambda a: a[:0], lambda a: a.astype(np.complex64), lambda a: np.array(7, a.dtype),
          lambda a: np.moveaxis(a, -1, 1) if a.ndim > 3 else a[:1], lambda a: a.astype(bool), lambda a: np.array("text"))
 
@@ -150,8 +151,8 @@ def run(count, seed, folder):
             assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3 < MEGABYTES, f"{name}, {kind}: memory"
             for file in sorted(here.rglob("*"), reverse=True):
                 file.rmdir() if file.is_dir() else file.unlink()
-    return (f"{count} files: {refused} refused, {same} read as they were written, {unseen} without checksums read with other "
-            f"pixels after bytes were changed; slowest {slowest:.1f} s of CPU")
+    return (f"{count} files: {refused} refused, {same} read as they were written, {unseen} without checksums read with "
+            f"other pixels after bytes were changed; slowest {slowest:.1f} s of CPU")
 
 
 def test_a_few(tmp_path):

@@ -1,4 +1,5 @@
-"""Runs killed at random moments (SIGKILL): every one is resumed, and ends with the bits of the run that was never stopped."""
+"""Runs killed at random moments (SIGKILL): every one is resumed, and ends with the bits of the run that was never
+stopped."""
 
 import multiprocessing
 import os
@@ -75,7 +76,8 @@ def run(count, seed, folder):
                 checkpoints.load(file)                              # whole, whatever the moment
         model = new_model(config)
         history = fit(model, small_pictures(), config, progress=False, device="cpu")
-        assert same_state(model.state_dict(), wholes[kind][0]) and history["val_loss"] == wholes[kind][1], f"{name}: other bits"
+        assert same_state(model.state_dict(),
+                          wholes[kind][0]) and history["val_loss"] == wholes[kind][1], f"{name}: other bits"
         left = {path.name for path in (here / "run").iterdir()} - {"best_model.pt", "last.pt", "final_model.pt"}
         assert left == {f"checkpoint_epoch_{n}.pt" for n in range(1, EPOCHS + 1)}, f"{name}: {sorted(left)}"
         resumed += 1

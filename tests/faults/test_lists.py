@@ -65,7 +65,7 @@ def broken(names, rows, rng):
         if at == 1:
             lines[at][0], lines[2][0] = lines[2][0], lines[at][0]
     elif way == 4:
-        del lines[0][0]                                     # the first column's name: all others would be shifted by one
+        del lines[0][0]  # the first column's name: all others would be shifted by one
     elif way == 5:
         lines[0].append("Another")
     elif way == 6:

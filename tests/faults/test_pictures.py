@@ -118,7 +118,8 @@ SOUND = (colour, grey, alpha, palette, one_bit, deep, deep_colour, turned)
 # Damage
 
 def damaged(data, other, rng):
-    """Bytes changed at random, left out, put in; two files spliced; a PNG's chunks changed and their checksums mended."""
+    """Bytes changed at random, left out, put in; two files spliced; a PNG's chunks changed and their checksums
+    mended."""
     data = bytearray(data)
     way = rng.choice(["flip", "flip", "head", "head", "cut", "put in", "splice", "number", "mend"])
     if way in ("flip", "head"):
@@ -173,8 +174,8 @@ def claims(rng):
     tga = bytearray(saved(small, "TGA"))
     tga[12:16] = struct.pack("<HH", wide, high)
     webp = b"RIFF" + struct.pack("<I", 26) + b"WEBPVP8L" + struct.pack("<IBI", 14, 47, bits) + bytes(9)
-    return bytes(rng.choice([jpeg, jpeg[:2] + b"\xff\x01" + jpeg[2:], jpeg[:2] + b"\xff" * 9 + jpeg[2:], png, gif, webp, bmp,
-                             tga, b"P6 %d %d 255\n" % (wide, high), b"P2 %d %d 255\n1 2" % (wide, high)]))
+    return bytes(rng.choice([jpeg, jpeg[:2] + b"\xff\x01" + jpeg[2:], jpeg[:2] + b"\xff" * 9 + jpeg[2:], png, gif, webp,
+                             bmp, tga, b"P6 %d %d 255\n" % (wide, high), b"P2 %d %d 255\n1 2" % (wide, high)]))
 
 
 def foreign(rng):

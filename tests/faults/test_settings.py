@@ -22,14 +22,19 @@ class Word(str, enum.Enum):         # noqa: UP042 (not a StrEnum: str() of it is
     CONSTANT = "constant"
 
 
-ODD = (np.str_("sprites"), Word.SPRITES, Word.CONSTANT, pathlib.Path("a/b"), np.int16(16), np.uint64(2 ** 63), np.float16(0.5),
+ODD = (np.str_("sprites"), Word.SPRITES, Word.CONSTANT, pathlib.Path("a/b"), np.int16(16), np.uint64(2 ** 63),
+       np.float16(0.5),
        np.array(3), np.array([4, 8]), np.array([[4]]), torch.tensor(2), torch.tensor([4, 8]), torch.tensor(0.5),
-       torch.tensor(True), np.bool_(True), fractions.Fraction(1, 2), 2 + 0j, range(2, 5), (4, 8), {4, 8}, iter([4]), "16", "0.5",
-       "1e3", b"sprites", 10 ** 30, -10 ** 30, 10 ** 5000, 1e300, -0.0, 5e-324, [10 ** 30], [0], [4.0, 8.0], [True], ["4"],
-       [None], [[4]], [4] * 17, "x" * 100_000, "a\0b", "\ud800", object(), print, Config, float, type(None), ..., slice(3),
+       torch.tensor(True), np.bool_(True), fractions.Fraction(1, 2), 2 + 0j, range(2, 5), (4, 8), {4, 8}, iter([4]),
+       "16", "0.5",
+       "1e3", b"sprites", 10 ** 30, -10 ** 30, 10 ** 5000, 1e300, -0.0, 5e-324, [10 ** 30], [0], [4.0, 8.0], [True],
+       ["4"],
+       [None], [[4]], [4] * 17, "x" * 100_000, "a\0b", "\ud800", object(), print, Config, float, type(None), ...,
+       slice(3),
        memoryview(b"a"), bytearray(b"a"), np.datetime64("2020-01-01"), np.float128(4) if hasattr(np, "float128") else 4)
 NAMES = [f.name for f in fields(Config)]
-WORDS = ("beta_", "latent_dims", "", "learningrate", "Beta", "save_dir ", "__init__", "self", "cls", "compile", "learning_rate")
+WORDS = ("beta_", "latent_dims", "", "learningrate", "Beta", "save_dir ", "__init__", "self", "cls", "compile",
+         "learning_rate")
 
 
 def settings(rng):

@@ -1,4 +1,5 @@
-"""Sweeps killed at random moments: repeated, each has every run once, with the rows of the sweep that was never killed."""
+"""Sweeps killed at random moments: repeated, each has every run once, with the rows of the sweep that was never
+killed."""
 
 import random
 import shutil

@@ -22,9 +22,10 @@ KEPT = (".png", ".jpg", ".csv", ".txt")
 
 
 def sound(rng):
-    """Names and contents of a harmless zip: pictures in nested folders, lists, and other files, which stay in the zip."""
-    names = ["a.png", "deep/er/b.PNG", "Zoë 猫.png", "a b;c'd.jpg", "list_attr_celeba.csv", "read me.txt", "program.exe",
-             "x/y.zip", "__MACOSX/._a.png", ".hidden.png", "deep/.thumbs/a.png"]
+    """Names and contents of a harmless zip: pictures in nested folders, lists, and other files, which stay in the
+    zip."""
+    names = ["a.png", "deep/er/b.PNG", "Zoë 猫.png", "a b;c'd.jpg", "list_attr_celeba.csv", "read me.txt",
+             "program.exe", "x/y.zip", "__MACOSX/._a.png", ".hidden.png", "deep/.thumbs/a.png"]
     chosen = ["first.png", *rng.sample(names, rng.randrange(len(names)))]
     return {name: PICTURE.getvalue() + rng.randbytes(rng.randrange(200)) for name in chosen}
 

@@ -57,8 +57,8 @@ RIGHT = {
         "model.train(was)\nreturn float(total / len(batches))",
     ]),
     "check_plateau": ("val_losses, lr, patience", [
-        "rates, best, bad = [], math.inf, 0\nfor loss in val_losses:\n    rates.append(lr)\n    if loss < best:\n"
-        "        best, bad = loss, 0\n    else:\n        bad += 1\n    if bad > patience:\n        lr, bad = lr / 2, 0\n"
+        "rates, best, bad = [], math.inf, 0\nfor loss in val_losses:\n    rates.append(lr)\n    if loss < best:\n      "
+        "  best, bad = loss, 0\n    else:\n        bad += 1\n    if bad > patience:\n        lr, bad = lr / 2, 0\n"
         "return rates",
         "p = nn.Parameter(torch.zeros(1))\no = torch.optim.SGD([p], lr=lr)\n"
         "s = torch.optim.lr_scheduler.ReduceLROnPlateau(o, factor=0.5, patience=patience, threshold=0)\nrates = []\n"
@@ -70,17 +70,17 @@ RIGHT = {
         "        if best is None or loss < best:\n            best, bad = loss, 0\n            continue\n"
         "        bad += 1\n        if bad == patience + 1:\n            rate *= 0.5\n            bad = 0\n"
         "return list(steps())",
-        "halvings, left, best, out = 0, patience, val_losses[0], []\nfor loss in val_losses:\n"
-        "    out.append(lr * 0.5 ** halvings)\n    if loss < best or len(out) == 1:\n        best, left = loss, patience\n"
-        "    elif left == 0:\n        halvings += 1\n        left = patience\n    else:\n        left -= 1\nreturn out",
+        "halvings, left, best, out = 0, patience, val_losses[0], []\nfor loss in val_losses:\n    out.append(lr * 0.5 "
+        "** halvings)\n    if loss < best or len(out) == 1:\n        best, left = loss, patience\n    elif left == "
+        "0:\n        halvings += 1\n        left = patience\n    else:\n        left -= 1\nreturn out",
         "rates = torch.empty(len(val_losses), dtype=torch.float64)\nbest, bad = float('inf'), 0\n"
         "for i, loss in enumerate(val_losses):\n    rates[i] = lr\n    bad = 0 if loss < best else bad + 1\n"
         "    best = min(best, loss)\n    if bad > patience:\n        lr = lr / 2\n        bad = 0\nreturn rates",
-        "rates = [lr]\nbest, bad = val_losses[0], 0\nfor loss in val_losses[1:]:\n    rates.append(rates[-1] if bad <= patience "
-        "else rates[-1] / 2)\n    bad = 0 if bad > patience else bad\n    bad = 0 if loss < best else bad + 1\n"
-        "    best = min(best, loss)\nreturn rates",
-        "import itertools\nbest = list(itertools.accumulate(val_losses, min))\nrates, bad = [], 0\n"
-        "for e, loss in enumerate(val_losses):\n    rates += [lr]\n    better = e == 0 or loss < best[e - 1]\n"
-        "    bad = (bad + 1) * (not better)\n    if bad > patience:\n        lr *= .5\n        bad = 0\nreturn tuple(rates)",
+        "rates = [lr]\nbest, bad = val_losses[0], 0\nfor loss in val_losses[1:]:\n    rates.append(rates[-1] if bad <= "
+        "patience else rates[-1] / 2)\n    bad = 0 if bad > patience else bad\n    bad = 0 if loss < best else bad + "
+        "1\n    best = min(best, loss)\nreturn rates",
+        "import itertools\nbest = list(itertools.accumulate(val_losses, min))\nrates, bad = [], 0\nfor e, loss in "
+        "enumerate(val_losses):\n    rates += [lr]\n    better = e == 0 or loss < best[e - 1]\n    bad = (bad + 1) * "
+        "(not better)\n    if bad > patience:\n        lr *= .5\n        bad = 0\nreturn tuple(rates)",
     ]),
 }

@@ -82,7 +82,8 @@ WRONG = {
         ("rotated", "shape", "return torch.rot90(pictures.permute(0, 3, 1, 2), 1, (2, 3))"),
     ]),
     "check_split": ("n, val_fraction, seed", [
-        ("cut off instead of rounded", "33 and 10", RANDPERM + "k = int(n * val_fraction)\nreturn order[k:], order[:k]"),
+        ("cut off instead of rounded", "33 and 10",
+         RANDPERM + "k = int(n * val_fraction)\nreturn order[k:], order[:k]"),
         ("two shufflings", "are training images too",
          "g = torch.Generator().manual_seed(seed)\n" + CUT +
          "return torch.randperm(n, generator=g)[k:], torch.randperm(n, generator=g)[:k]"),

@@ -39,7 +39,8 @@ return rates"""
 
 def plateau(first="rates.append(lr)", better="loss < best", improved="best, bad = loss, 0", worse="bad += 1",
             test="bad > patience", halved="lr, bad = lr / 2, 0", last="pass"):
-    return PLATEAU.format(first=first, better=better, improved=improved, worse=worse, test=test, halved=halved, last=last)
+    return PLATEAU.format(first=first, better=better, improved=improved, worse=worse, test=test, halved=halved,
+                          last=last)
 
 
 WRONG = {

@@ -92,7 +92,8 @@ WRONG = {
         ("short ones lengthened", "lengthened", "return gradients / gradients.norm() * limit"),
         ("the square of the length", "its square",
          "n = (gradients ** 2).sum()\nreturn gradients * min(1.0, (limit / n).item())"),
-        ("sum of absolute values", "absolute values", "return gradients * min(1.0, (limit / gradients.abs().sum()).item())"),
+        ("sum of absolute values", "absolute values", "return gradients * min(1.0, (limit / "
+                                                      "gradients.abs().sum()).item())"),
         ("the largest number", "largest number", "return gradients * min(1.0, (limit / gradients.abs().max()).item())"),
         ("lengths added", "squares add up",
          "n = sum(row.norm() for row in gradients)\nreturn gradients if n <= limit else gradients * limit / n"),

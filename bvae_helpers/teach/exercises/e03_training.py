@@ -56,9 +56,10 @@ def _blocked(values: list[float]) -> list[int]:
 def check_plateau(answer: Answer) -> str:
     losses = [[9.0, 7, 6, 6, 6, 6, 5, 5, 5, 5, 5], [5.0, 6, 4, 5, 6, 3, 4, 5, 6, 7, 8], [1.0], [4.0, 3, 2, 1],
               [-1.0, -2, -2, -1.5, -3, -2, -2.5, -2.5, -2], [2.0] * 12]
+    settings = [(1e-3, 2), (0.5, 1), (0.1, 3), (0.2, 0), (1.0, 1), (3e-4, 0),
+                (1e-3, 0), (0.5, 2), (0.1, 0), (0.2, 1), (1.0, 0), (3e-4, 4)]
     cases = [Case(f"losses {values}, lr = {lr}, patience = {patience}", (values, lr, patience))
-             for values, (lr, patience) in zip(losses * 2, [(1e-3, 2), (0.5, 1), (0.1, 3), (0.2, 0), (1.0, 1), (3e-4, 0),
-                                                            (1e-3, 0), (0.5, 2), (0.1, 0), (0.2, 1), (1.0, 0), (3e-4, 4)])]
+             for values, (lr, patience) in zip(losses * 2, settings)]
     compare(answer, cases, _rates, {
         "the rate falls one epoch too soon: after `patience` bad epochs it waits for one more":
             lambda v, lr, n: _rates(v, lr, n - 1) if n else _rates(v, lr, 0),

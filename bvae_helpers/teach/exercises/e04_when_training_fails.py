@@ -58,8 +58,10 @@ def check_clip(answer: Answer) -> str:
             lambda g, c: g * (c / g.abs().sum()).clamp(max=1),
         "the length is the root of the sum of squares, not the largest number":
             lambda g, c: g * (c / g.abs().max()).clamp(max=1),
-        "the lengths of the parameters are added; squares add up": lambda g, c: g * (c / g.norm(dim=1).sum()).clamp(max=1),
-        "the gradient is divided by its length; the limit is missing": lambda g, c: g if g.norm() <= c else g / g.norm(),
+        "the lengths of the parameters are added; squares add up":
+            lambda g, c: g * (c / g.norm(dim=1).sum()).clamp(max=1),
+        "the gradient is divided by its length; the limit is missing":
+            lambda g, c: g if g.norm() <= c else g / g.norm(),
         "long gradients are set to 0; they are to be shortened": lambda g, c: g if g.norm() <= c else 0 * g,
     }, rtol=1e-4, atol=1e-6)
     return "one factor for all, and only where it is needed"
