@@ -159,8 +159,8 @@ def _raw_image(item):
     elif not isinstance(image, Tensor):
         array = np.asarray(image)
         if array.dtype.kind not in "buif":
-            raise ValueError(f"no image in a Dataset's item: a {type(image).__name__}, expected a tensor, an array or a "
-                             "picture")
+            raise ValueError(f"no image in a Dataset's item: a {type(image).__name__}, expected a tensor, an array or "
+                             "a picture")
         image = _tensor_of(array)
     if image.is_complex() or image.numel() == 0 or not _is_plain(image):
         raise ValueError(f"a Dataset's image must be a plain tensor of numbers, got {image.dtype} {tuple(image.shape)}")
