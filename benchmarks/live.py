@@ -1,9 +1,10 @@
 """What watching a training costs: ``fit`` with ``live.Training`` against ``fit`` alone, interleaved in one run.
 
-    python benchmarks/live.py [--rounds 5] [--images 12000]
+    python benchmarks/live.py [--rounds 5]
 
-Both are timed in seconds of this process's CPU, which other programs on the machine change less than seconds of the
-clock. The figure is drawn and encoded as in a notebook; only the front end, which shows it, is missing.
+Each training takes some ten seconds. Both are timed in seconds of this process's CPU, which other programs on the
+machine change less than seconds of the clock. The figure is drawn and encoded as in a notebook; only the front end,
+which shows it, is missing.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from bvae_helpers.data import Sprites, render  # noqa: E402
 from bvae_helpers.model import BetaVAE  # noqa: E402
 from bvae_helpers.teach import live  # noqa: E402
 
-NETWORKS = {"sprites": Config.sprites, "falling": Config.falling}
+NETWORKS = {"falling": (Config.falling, 40_000), "sprites": (Config.sprites, 8_000)}       # presets, and images
 
 
 def seconds(images: torch.Tensor, config: Config, watch: live.Training | None) -> tuple[float, float]:
@@ -40,12 +41,11 @@ def main() -> None:
     """Print a line for each network: medians, and the share that watching adds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="trainings of each kind (default %(default)s)")
-    parser.add_argument("--images", type=int, default=12000, help="images of one training (default %(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    images, _ = render(Sprites(), args.images, seed=0)
     print(f"{'network':10s} {'alone, CPU s':>13s} {'watched':>8s} {'adds':>7s} {'frames':>7s} {'clock s':>8s}")
-    for name, preset in NETWORKS.items():
+    for name, (preset, count) in NETWORKS.items():
+        images, _ = render(Sprites(), count, seed=0)
         config = preset(epochs=1, log_every=10, save_dir=None, log_dir=None)
         alone, watched, frames, clock = [], [], [], []
         for _ in range(args.rounds):

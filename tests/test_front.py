@@ -34,7 +34,7 @@ def load_tool(name):
 def tool():
     """tools/front.py; where the package has no sweep over beta, two other models stand in for it."""
     made = load_tool("front")
-    if len(set(made.BETAS) & set(checkpoints.pretrained_names())) < 2:
+    if len(set(made.BETAS) & set(checkpoints.pretrained_names(sweep=True))) < 2:
         made.BETAS = {"vae_falling": 1, "beta4": 4}
     return made
 
@@ -89,14 +89,15 @@ def test_the_numbers_of_each_beta_are_the_packages(page, tool):
         mu, logvar = L.encode(model, images)
         _, rate, distortion, active, score = page.locator("#sweep tr").nth(k + 1).inner_text().split()
         assert float(rate) == pytest.approx(losses.kl_divergence(mu, logvar).sum(1).mean().item(), abs=0.051)
-        assert float(distortion) == pytest.approx(losses.bernoulli(model.decoder.logits(mu), to_batch(images)).item(),
-                                                  rel=0.1)
+        z = mu + (logvar / 2).exp() * torch.randn(mu.shape, generator=torch.Generator().manual_seed(1))
+        drawn_again = losses.bernoulli(model.decoder.logits(z), to_batch(images)).item()
+        assert float(distortion) == pytest.approx(drawn_again, rel=0.03)
         assert int(active) == L.active(mu, logvar).sum()
         assert float(score) == pytest.approx(metrics.mig(metrics.active_codes(mu, logvar), factors), abs=0.006)
 
 
 def test_the_finger_moves_a_sprite_the_same_way_in_every_network(page, tool):
-    """To the right, the picture under the finger lies further to the right, whatever the sign of the latent."""
+    """Where a latent carries the place, a finger to the right moves the sprite to the right, whatever its sign."""
     centre = """() => {
         const {width, height} = sweep.pictures[2];
         const pixels = sweep.pictures[2].getContext('2d').getImageData(0, 0, width, height);
@@ -107,7 +108,9 @@ def test_the_finger_moves_a_sprite_the_same_way_in_every_network(page, tool):
         }
         return sum / mass;
     }"""
-    for k in range(len(tool.BETAS)):
+    shares = page.evaluate("front.sweep.map(({fingers}) => fingers[front.names.indexOf('posX')].share)")
+    assert shares[-1] > 0.5
+    for k in (k for k, share in enumerate(shares) if share > 0.5):
         page.evaluate(SET, ["beta", k])
         page.evaluate(SET, ["finger", 0.1])
         left = page.evaluate(centre)
@@ -116,14 +119,13 @@ def test_the_finger_moves_a_sprite_the_same_way_in_every_network(page, tool):
 
 
 def test_what_the_answer_about_beta_claims(page):
-    """With a larger beta fewer latents and a larger distortion; the place is kept longest, shape and turn are lost
-    first."""
+    """With a larger beta fewer latents, each for one cause, and a larger distortion; the place is kept longest."""
     models = page.evaluate("front.sweep.map(({decoder, ...rest}) => rest)")
     for less, more in zip(models, models[1:]):
         assert more["active"] <= less["active"] and more["distortion"] > less["distortion"]
         assert more["rate"] < less["rate"]
     shape, _, turn, x, y = (finger["share"] for finger in models[-1]["fingers"])
-    assert max(shape, turn) < 0.6 * min(x, y)
+    assert max(shape, turn) < 0.6 * min(x, y) and models[-1]["mig"] > models[0]["mig"] - 0.02
 
 
 @pytest.mark.parametrize("degrees", [0, 20, 45])

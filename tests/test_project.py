@@ -296,7 +296,8 @@ def test_scores_of_the_pages_are_those_of_the_cards(page):
     rows = {name: numbers for name, *numbers in re.findall(
         r"^\| `(\w+)` \|[^|]+\| ([\d.]+)[^|]*\| ([\d.]+)[^|]*\| ([\d.]+) \| ([\d.]+) \|", text, re.MULTILINE)}
     cards = {path.stem: json.loads(path.read_text(encoding="utf-8"))
-             for path in (ROOT / "bvae_helpers" / "pretrained").glob("*.json")}
+             for path in (ROOT / "bvae_helpers" / "pretrained").glob("*.json")
+             if not path.stem.startswith("sweep_")}         # these are compared with one another, in 06
     assert rows.keys() == {name for name, card in cards.items() if card["config"]["data_path"] == "sprites"}
     for name, numbers in rows.items():
         scores = cards[name]["scores"]

@@ -66,7 +66,8 @@ def content() -> dict:
 
 def sweep(data: Sprites, starts: torch.Tensor) -> list[dict]:
     """What the page shows of each model of the sweep over beta, started from the images ``starts`` (N, 1, 64, 64)."""
-    found = [name for name in BETAS if name in checkpoints.pretrained_names()]
+    names = checkpoints.pretrained_names() + checkpoints.pretrained_names(sweep=True)
+    found = [name for name in BETAS if name in names]
     images, factors = render(data, MEASURED, seed=2)
     return [walk(BETAS[name], checkpoints.load_pretrained(name), images, factors, starts, data.factor_names)
             for name in found] if len(found) > 1 else []

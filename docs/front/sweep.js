@@ -1,6 +1,8 @@
 // The first part of the front page: the same finger on networks that were trained with different beta.
 
-const sweep = {start: 0, networks: [], film: []};
+const WORDS = {shape: "the shape", scale: "the size", orientation: "the turn", posX: "the place from left to right",
+               posY: "the place from top to bottom"};
+const sweep = {start: 3, networks: [], film: []};
 
 function buildSweep() {
     const models = front.sweep, last = models.length - 1;
@@ -10,7 +12,7 @@ function buildSweep() {
                               share => `${Math.round(100 * share)} %`, showSweep);
     sweep.label = sweep.finger.element.querySelector("label");
     sweep.factor = make("select", {id: "cause", onchange: startSweep},
-                        ...front.names.map((name, k) => make("option", {value: k}, name)));
+                        ...front.names.map((name, k) => make("option", {value: k}, WORDS[name])));
     sweep.factor.value = front.names.indexOf("posX");
     sweep.thumbs = originals.map((pixels, k) => makeThumb(pixels, k));
     sweep.pictures = ["the sprite", "the sprite, drawn again by this network", "the picture under the finger"].map(makePicture);
@@ -73,7 +75,7 @@ function showSweep() {
     const chosen = Number(sweep.beta.input.value), model = front.sweep[chosen], decode = sweepNetwork(chosen);
     const factor = Number(sweep.factor.value), {latent, share, ends: [first, last]} = model.fingers[factor];
     const code = Float32Array.from(model.codes[sweep.start]), at = t => code.with(latent, first + t * (last - first));
-    sweep.label.textContent = `latent z${latent}: it carries ${Math.round(100 * share)} % of what there is to know about ${front.names[factor]}`;
+    sweep.label.textContent = `latent z${latent}: it carries ${Math.round(100 * share)} % of what there is to know about ${WORDS[front.names[factor]]}`;
     paint(sweep.pictures[0], originals[sweep.start]);
     paint(sweep.pictures[1], decode(code));
     paint(sweep.pictures[2], decode(at(Number(sweep.finger.input.value))));
