@@ -13,6 +13,7 @@ from .config import Config, is_optional, kind_of
 
 PRESETS = {"classic": Config, "sprites": Config.sprites, "falling": Config.falling, "faces": Config.faces}
 MOST_LINES = 20     # of an error's message
+MOST_VALUES = 100_000       # of a range
 EXPECTED = (ValueError, TypeError, OSError, ImportError, ArithmeticError, RuntimeError)  # their messages are sentences
 
 TRAIN = """Train a beta-VAE.
@@ -245,6 +246,8 @@ def read_range(text: str) -> list[int]:
     start, stop = map(int, found.groups())
     if stop <= start:
         raise argparse.ArgumentTypeError(f"the range {text!r} is empty: the second number must be the larger one")
+    if stop - start > MOST_VALUES:
+        raise argparse.ArgumentTypeError(f"the range {text!r} has more than {MOST_VALUES:,} numbers")
     return list(range(start, stop))
 
 

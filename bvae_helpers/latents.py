@@ -48,7 +48,7 @@ def encode(model: nn.Module, images, batch_size: int = 256) -> tuple[Tensor, Ten
     with evaluating(model):
         for index in torch.arange(len(source)).split(batch_size):
             x = to_batch(source.take(index), device).to(dtype)
-            parts.append(torch.stack(tuple(model.encoder(x))).float().cpu())
+            parts.append(torch.stack(_pair(model.encoder(x), len(x))).float().cpu())
     return torch.cat(parts, dim=1).unbind(0)
 
 
@@ -57,11 +57,27 @@ def decode(model: nn.Module, z: Tensor, batch_size: int = 256) -> Tensor:
     model = unwrap(model)
     device, dtype = _where(model)
     with evaluating(model):
-        return torch.cat([model.decoder(part.to(device, dtype)).float().cpu() for part in z.split(batch_size)])
+        images = torch.cat([model.decoder(part.to(device, dtype)).float().cpu() for part in z.split(batch_size)])
+    if images.ndim != 4:
+        raise ValueError(f"the decoder must return images (N, C, S, S), got {tuple(images.shape)}")
+    return images
+
+
+def _pair(codes, n):
+    """What an encoder returned for n images, if it is ``(mu, logvar)``, both (n, D); ValueError otherwise."""
+    fits = isinstance(codes, (tuple, list)) and len(codes) == 2 and all(isinstance(part, Tensor) for part in codes)
+    if not fits or codes[0].ndim != 2 or len(codes[0]) != n or codes[0].shape != codes[1].shape:
+        shapes = [tuple(part.shape) if isinstance(part, Tensor) else type(part).__name__
+                  for part in (codes if isinstance(codes, (tuple, list)) else [codes])]
+        raise ValueError(f"the encoder must return (mu, logvar), each ({n}, D), got {', '.join(map(str, shapes))}")
+    return tuple(codes)
 
 
 def _where(model):
-    """The device and the precision in which a model works: those of its first weight."""
+    """The device and the precision in which a model works: those of its first weight. TypeError if it is no model."""
+    if not isinstance(model, nn.Module) or not hasattr(model, "encoder") or not hasattr(model, "decoder"):
+        raise TypeError(f"a model is an nn.Module with an encoder and a decoder (see bvae_helpers.model), got a "
+                        f"{type(model).__name__}; checkpoints.load_model(path) opens a file")
     tensors = itertools.chain(model.parameters(), model.buffers(), [torch.zeros(())])
     weight = next(tensor for tensor in tensors if tensor.is_floating_point())
     return weight.device, weight.dtype

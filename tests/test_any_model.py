@@ -8,6 +8,7 @@ from torch import nn
 from bvae_helpers import latents, metrics, plots
 from bvae_helpers.data import Sprites, render
 from bvae_helpers.explorer import LatentExplorer
+from bvae_helpers.training import fit
 
 SIDE = 16
 
@@ -124,3 +125,25 @@ def test_scores():
     found = metrics.evaluate(model, Small(), seeds=(0,), train=300, test=100, dci=False, verbose=False)
     assert 0 <= found.scores["mig"][0] <= 1
     assert 0 <= metrics.mig(latents.encode(model, images)[0], factors) <= 1
+
+
+@pytest.mark.parametrize("returned, said", [
+    (lambda mu, logvar: mu, r"got \(4, 3\)"), (lambda mu, logvar: (mu, logvar, mu), "got"),
+    (lambda mu, logvar: (mu, None), "NoneType"),
+    (lambda mu, logvar: {"mu": mu, "logvar": logvar}, "got dict"),
+    (lambda mu, logvar: (mu[0], logvar[0]), r"got \(3,\)")])
+def test_an_encoder_that_returns_something_else_is_named(returned, said):
+    class Other(torch.nn.Module):
+        def forward(self, x):
+            return returned(x.flatten(1)[:, :3], x.flatten(1)[:, :3])
+
+    model = torch.nn.Module()
+    model.encoder, model.decoder, model.latent_dim = Other(), torch.nn.Identity(), 3
+    with pytest.raises(ValueError, match=rf"must return .mu, logvar., each .4, D., .*{said}"):
+        latents.encode(model, torch.rand(4, 1, 8, 8))
+    with pytest.raises(ValueError, match="the decoder must return images .N, C, S, S., got .4, 3."):
+        latents.decode(model, torch.zeros(4, 3))
+    with pytest.raises(TypeError, match="training needs a model.BetaVAE, got a Module"):
+        fit(model, torch.rand(4, 1, 8, 8), device="cpu")
+    with pytest.raises(TypeError, match="got a str; checkpoints.load_model"):
+        latents.encode("best_model.pt", torch.rand(4, 1, 8, 8))

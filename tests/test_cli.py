@@ -193,6 +193,7 @@ def test_export_writes_a_page(trained, folder, capsys):
     (["traverse", "btcvae", "--images", "64", "--out", "t.nothing"], "must end in .png, .pdf or .svg"),
     (["sweep", "--seed", "3:3"], "the range '3:3' is empty"),
     (["sweep", "--seed", "5:3"], "the range '5:3' is empty"),
+    (["sweep", "--seed", "0:1000000000"], "has more than 100,000 numbers"),
     (["sweep", "--seed", "0:x"], "'0:x' is not a range of whole numbers"),
     (["sweep", "--seed", "0:9:2"], "'0:9:2' is not a range of whole numbers"),
     (["sweep", "--beta", "1,x"], "invalid float or list value: '1,x'"),

@@ -5,7 +5,7 @@ import pytest
 import torch
 from conftest import small_pictures
 from PIL import Image
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from bvae_helpers.config import Config
 from bvae_helpers import data as D
@@ -187,3 +187,57 @@ def test_items_of_a_dataset_are_understood(item):
 def test_a_dict_without_an_image_is_named():
     with pytest.raises(ValueError, match="no image .* keys label, name: call it 'image'"):
         D.image_of({"label": 3, "name": "a"})
+
+
+# What a Dataset holds
+
+class Items(Dataset):
+    def __init__(self, items):
+        self.items = items
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, n):
+        return self.items[n]
+
+
+BYTES = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
+
+
+@pytest.mark.parametrize("item", [BYTES.long(), BYTES.short(), BYTES.to(torch.uint16), BYTES.numpy().astype(">i4"),
+                                  BYTES.tolist(), (BYTES, 3), {"image": BYTES}, Image.fromarray(BYTES[0].numpy())])
+def test_whole_numbers_of_a_dataset_are_bytes(item):
+    image = D.as_images(Items([item] * 3)).take(torch.arange(3))
+    assert image.dtype == torch.uint8 and torch.equal(image[1], BYTES)
+
+
+@pytest.mark.parametrize("items, said", [
+    ([BYTES.int() + 9], "from 0 to 255, or floats from 0 to 1, got torch.int64 from 9 to 264: rescale them"),
+    ([BYTES / 255, BYTES / 255 + 4], "got torch.float32 from 4 to 5: leave out Normalize"),
+    ([BYTES, BYTES / 255], "must have one type and one shape"),
+    ([BYTES, BYTES[:, :8, :8]], "must have one type and one shape"),
+    ([None], "no image in a Dataset's item: a NoneType"),
+    (["cat.png"], "no image in a Dataset's item: a str"), ([BYTES.float().to_sparse()], "must be a plain tensor"),
+    ([BYTES.to(torch.complex64)], "must be a plain tensor of numbers")])
+def test_a_dataset_with_other_values_is_refused_whichever_image_has_them(items, said):
+    with pytest.raises(ValueError, match=said):
+        D.as_images(Items(items)).take(torch.arange(len(items)))
+
+
+@pytest.mark.parametrize("data, said", [("sprites", "open a path first"), ({"imgs": BYTES}, "no images in a dict"),
+                                        (DataLoader(Items([BYTES])), "give its dataset"),
+                                        (iter([BYTES]), "give a tensor")])
+def test_what_holds_no_images_is_named(data, said):
+    with pytest.raises(TypeError, match=said):
+        D.as_images(data)
+
+
+def test_tensors_of_any_kind_have_a_fingerprint():
+    images = torch.linspace(0, 0.9, 192).view(3, 1, 8, 8)
+    for kind in (images.bfloat16(), images.half(), images.double(), images.clone().requires_grad_(), images > 0.5):
+        assert D.as_images(kind).fingerprint().startswith("3 x (1, 8, 8), ")
+    with pytest.raises(ValueError, match="must be a plain tensor"):
+        D.as_images(images.to_sparse())
+    with pytest.warns(UserWarning, match="almost black: their largest value is 0.9"):
+        D.as_images(images / 255)

@@ -26,7 +26,7 @@ from .editions import ColourSprites, NoisySprites, PictureSprites
 from .faces import CartoonFaces
 from .factors import FactorData, factors_of
 from .files import say
-from .folder import ImageFolder, has_pictures
+from .folder import DARK, ImageFolder, has_pictures
 from .sprites import Sprites
 from .zips import unpack
 
@@ -98,7 +98,12 @@ class Images:
         """The images at these positions: uint8, or float in [0, 1], (B, C, S, S)."""
         if isinstance(self.source, torch.Tensor):
             return self.source[index.to(self.source.device)]
-        return torch.stack([image_of(self.source[i]) for i in index.tolist()])
+        images = [image_of(self.source[i]) for i in index.tolist()]
+        kinds = {(image.dtype, tuple(image.shape)) for image in images}
+        if len(kinds) > 1:
+            raise ValueError("the images of a Dataset must have one type and one shape, got "
+                             + " and ".join(sorted(f"{dtype} {shape}" for dtype, shape in kinds)[:3]))
+        return torch.stack(images)
 
     def to(self, device: str | torch.device) -> "Images":
         """Held in the memory of ``device``, when they are in memory at all."""
@@ -109,7 +114,8 @@ class Images:
         kind = type(self.source).__name__              # a Dataset may draw augmentations: not read here
         if isinstance(self.source, torch.Tensor):
             index = torch.linspace(0, len(self) - 1, min(64, len(self))).long()
-            kind = f"{zlib.crc32(self.take(index).cpu().contiguous().numpy().tobytes()):08x}"
+            some = self.take(index).cpu().contiguous().view(torch.uint8)           # numpy knows no bfloat16
+            kind = f"{zlib.crc32(some.numpy().tobytes()):08x}"
         return f"{len(self)} x {self.shape}, {kind}"
 
 
@@ -117,17 +123,47 @@ def image_of(item) -> Tensor:
     """The image in a Dataset's item: a tensor, an array or a PIL picture; alone, first in a tuple, or in a dict.
 
     In a dict it is called image, img, pixel_values, x or input, or is the only one that is neither text nor a number.
-    Raises ValueError for an item without an image (C, S, S).
+    Whole numbers and bool become uint8. Raises ValueError for an item without an image (C, S, S), and for values that
+    are neither 0 to 255, as whole numbers, nor 0 to 1, as floats.
     """
+    return _checked_image(_raw_image(item))
+
+
+def _checked_image(image):
+    """An image whose values are what a batch takes: uint8, or floats in [0, 1]."""
+    if image.dtype == torch.uint8:
+        return image
+    if image.dtype == torch.bool:
+        return image.to(torch.uint8) * 255
+    whole = not image.is_floating_point()
+    image = image.long() if whole else image                          # torch has no minimum of uint16
+    low, high = image.min().item(), image.max().item()
+    if low < 0 or high > (255 if whole else 1):          # NaN passes: the loss finds it, and says at which step
+        remedy = "rescale them" if whole else "leave out Normalize, or divide by 255"
+        raise ValueError("a Dataset's images must be whole numbers from 0 to 255, or floats from 0 to 1, got "
+                         f"{image.dtype} from {low:g} to {high:g}: {remedy}")
+    return image.to(torch.uint8) if whole else image
+
+
+def _raw_image(item):
+    """The image (C, S, S) in a Dataset's item, with the values it has."""
     if isinstance(item, dict):
         held = [name for name in ("image", "img", "pixel_values", "x", "input") if name in item]
         held = held or [name for name, value in item.items() if np.ndim(value) > 1 or hasattr(value, "getbands")]
         if not held:
             raise ValueError(f"no image in a Dataset's item with the keys {', '.join(map(str, item))}: call it 'image'")
         item = item[held[0]]
-    image = item[0] if isinstance(item, (tuple, list)) else item
-    if not isinstance(image, Tensor):
-        image = pil_to_tensor(image) if hasattr(image, "getbands") else torch.as_tensor(np.asarray(image))
+    image = item[0] if isinstance(item, (tuple, list)) and len(item) > 0 else item
+    if hasattr(image, "getbands"):
+        image = pil_to_tensor(image)
+    elif not isinstance(image, Tensor):
+        array = np.asarray(image)
+        if array.dtype.kind not in "buif":
+            raise ValueError(f"no image in a Dataset's item: a {type(image).__name__}, expected a tensor, an array or "
+                             "a picture")
+        image = _tensor_of(array)
+    if image.is_complex() or image.numel() == 0 or not _is_plain(image):
+        raise ValueError(f"a Dataset's image must be a plain tensor of numbers, got {image.dtype} {tuple(image.shape)}")
     if image.ndim == 2:
         image = image[None]
     if image.ndim == 3 and image.shape[0] != image.shape[1] == image.shape[2] and image.shape[0] > 0:
@@ -177,11 +213,26 @@ def as_images(data, num_images: int | None = None, seed: int = 0) -> "Images":
     if isinstance(data, np.ndarray):
         data = _tensor_of(data)
     if isinstance(data, Tensor):
-        return Images(_with_pixels(_with_channels(data[:num_images] if data.ndim else data)))
-    if not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
-        raise TypeError(f"cannot train on a {type(data).__name__}: give a tensor, a Dataset, or data with factors "
-                        "(a data.FactorData)")
+        if not _is_plain(data):
+            raise ValueError("images must be a plain tensor: not sparse, quantised or on the meta device")
+        return Images(_with_pixels(_with_channels(data.detach()[:num_images] if data.ndim else data)))
+    if isinstance(data, (str, bytes, dict)) or not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
+        raise TypeError(f"no images in a {type(data).__name__}: {_instead_of(data)}")
     return Images(data if num_images is None else torch.utils.data.Subset(data, range(min(num_images, len(data)))))
+
+
+def _instead_of(data):
+    """What to give where ``data`` holds no images."""
+    if isinstance(data, (str, os.PathLike)):
+        return "open a path first, with data.load_data(config), whose data_path names it"
+    if isinstance(data, torch.utils.data.DataLoader):
+        return "give its dataset, loader.dataset; training makes its own batches"
+    return "give a tensor, a Dataset, or data with factors (a data.FactorData)"
+
+
+def _is_plain(images):
+    """Whether a tensor holds its numbers one by one, in memory."""
+    return images.layout is torch.strided and not images.is_quantized and not images.is_meta
 
 
 def _tensor_of(array):
@@ -219,9 +270,12 @@ def _with_pixels(images):
                          f"{tuple(images.shape)}")
     if images.dtype == torch.bool:
         return images.to(torch.uint8) * 255
+    if not images.is_floating_point() and images.dtype != torch.uint8:
+        images = images.long()                                        # torch has no minimum of uint16
     low, high = images.min().item(), images.max().item()
     if images.is_floating_point():
         if 0 <= low and high <= 1:
+            _warn_of_darkness(high * 255)
             return images
         remedy = "rescale them, or leave out Normalize"
         if not math.isfinite(low) or not math.isfinite(high):
@@ -231,13 +285,21 @@ def _with_pixels(images):
         raise ValueError(f"float images must lie in [0, 1], got values from {low:g} to {high:g}: {remedy}")
     if low < 0 or high > 65535:
         raise ValueError(f"whole-number images must lie in 0 to 255, got values from {low} to {high}: rescale them")
-    if high == 1 and low == 0:
+    if high == 1:
         say("images of 0 and 1: taken for black and white")
         return images.to(torch.uint8) * 255
     if high > 255:
         say(f"images with values up to {high}: taken for 16 bits per pixel")
         return (images.double() / 257).round().to(torch.uint8)
+    _warn_of_darkness(high)
     return images.to(torch.uint8)
+
+
+def _warn_of_darkness(high):
+    """Warn if the brightest pixel of all images, of 255, is almost black."""
+    if 0 < high < DARK:
+        warnings.warn(f"all images are almost black: their largest value is {high:.3g} of 255. Spread the values over "
+                      "0 to 255, or 0 to 1", stacklevel=4)
 
 
 def split(n: int, val_fraction: float = 0.2, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -74,7 +74,7 @@ class Sliders(dict):
         self.panel = panel
 
     def __missing__(self, d):
-        if d not in self.panel.folded:
+        if not isinstance(d, int) or d not in self.panel.folded:
             raise IndexError(f"no latent {d!r}: this model has {len(self.panel.order)}, from 0")
         self.panel.unfold()
         return self[d]

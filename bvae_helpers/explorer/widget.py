@@ -61,6 +61,9 @@ class LatentExplorer:
             side, width = 128, 400
         names = ()
         if factors is not None:
+            if np.ndim(factors) != 2 or len(factors) != len(images):
+                raise ValueError(f"factors must have shape ({len(images)}, K), a row for each image, got "
+                                 f"{np.shape(factors)}")
             names = getattr(data, "factor_names", [f"factor {k}" for k in range(len(factors[0]))])
         self.message = widgets.HTML(layout={"min_height": "30px"})         # room for a link, so that it moves nothing
         self.failed, self.quiet, self.lock = False, False, threading.RLock()

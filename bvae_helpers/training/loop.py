@@ -41,6 +41,8 @@ def fit(model: BetaVAE, data, config: Config | None = None, *, resume: bool = Tr
     FloatingPointError when the loss is NaN or infinite.
     """
     model = unwrap(model)
+    if not isinstance(model, BetaVAE):
+        raise TypeError(f"training needs a model.BetaVAE, got a {type(model).__name__}; all else takes any model")
     config = config or Config(in_channels=model.in_channels, img_size=model.img_size, beta=model.beta,
                               latent_dim=model.latent_dim, hidden_dims=model.hidden_dims, network=model.network,
                               patch=model.patch)

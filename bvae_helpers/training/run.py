@@ -479,9 +479,9 @@ def _check_run(model: BetaVAE, images: Images, config: Config, fewest: int):
         raise ValueError(f"the model takes images {want}, the data hold {images.shape}; set in_channels and img_size "
                          "to fit")
     some = images.take(torch.arange(min(8, len(images))))
-    if some.is_floating_point() and (some.min() < -0.001 or some.max() > 1.001):
-        raise ValueError(f"images are uint8, or floats from 0 to 1; these are floats from {some.min():.3g} to "
-                         f"{some.max():.3g}: leave out Normalize, divide by 255")
+    if some.dtype == torch.uint8 and some.max() == 1:        # of a Dataset: as_images has looked at all other kinds
+        raise ValueError("the Dataset's first images hold 0 and 1 as whole numbers, of 255: make them bool, or "
+                         "multiply by 255")
     for name in ("in_channels", "img_size", "beta", "latent_dim", "hidden_dims", "network", "patch"):
         if getattr(model, name) != getattr(config, name):
             raise ValueError(f"the model has {name} {getattr(model, name)}, the config {getattr(config, name)}; "

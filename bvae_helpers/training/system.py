@@ -142,14 +142,19 @@ def stop_signals() -> Iterator[Stop]:
         yield stop
         return
 
+    over = False
+
     def handler(number, frame):
-        if stop.requested:
+        if stop.requested and not over:
             raise KeyboardInterrupt
         stop.requested = True
 
-    before = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    before = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:                                         # from here on, a second signal may come between any two lines
+        for number in before:
+            signal.signal(number, handler)
         yield stop
     finally:
+        over = True
         for number, previous in before.items():
             signal.signal(number, previous)
