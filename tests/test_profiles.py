@@ -67,7 +67,7 @@ TRAININGS = {
     "04_when_training_fails": (7, lambda p: (10, 5 * p.epochs * 0.8 * (p.images // 2) / 32
                                              + 3 * 0.8 * (p.images // 4) / 32)),
     "05_traversal": (0, lambda p: (0, 0)),
-    "06_disentanglement": (1, lambda p: (8, 8 * (p.images // 8) / 64)),
+    "06_disentanglement": (0, lambda p: (0, 0)),
     "07_your_images": (3, seventh),
     "08_beyond_beta": (1, eighth),
     "09_research": (4, ninth),
