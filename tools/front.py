@@ -28,7 +28,7 @@ from bvae_helpers.plots import carried, information_share, latent_labels  # noqa
 
 FRONT = ROOT / "docs" / "front"
 MODEL = "btcvae"
-BETAS = {f"sweep_beta{beta}": beta for beta in (1, 4, 16, 64)}      # more than these do not fit into 4 MB
+BETAS = {f"sweep_beta{beta}": beta for beta in (1, 8, 32, 64)}      # more than these do not fit into 4 MB
 SAMPLES = 1500      # sprites that the score is computed from, at every move of the angle
 MEASURED = 5000     # sprites on which rate, distortion and MIG of each beta are measured
 COARSE = 0.05       # how much a pixel, 0 to 1, may change at most for a decoder that is stored in half the size
