@@ -137,7 +137,8 @@ def load_model(path: str | os.PathLike, map_location: str | torch.device = "cpu"
         raise ValueError(f"{str(path)!r} has no weights of a BetaVAE: no 'model_state_dict'")
     weights = plain_keys(found)
     try:
-        config = Config(**state["config"]) if isinstance(state.get("config"), dict) else _config_of(weights)
+        settings = state.get("config") if isinstance(state, dict) else None
+        config = Config(**settings) if isinstance(settings, dict) else _config_of(weights)
         with torch.device("meta"):                              # shapes alone: no memory, whatever the settings say
             expected = BetaVAE.from_config(config).state_dict()
     except (TypeError, ValueError) as error:

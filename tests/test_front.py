@@ -126,7 +126,7 @@ def test_what_the_answer_about_beta_claims(page, tool):
         assert more["rate"] < less["rate"]
     shape, _, turn, x, y = (finger["share"] for finger in models[-1]["fingers"])
     assert max(shape, turn) < 0.6 * min(x, y)
-    if "sweep_beta64" in tool.BETAS:                    # the models that stand in for the sweep have the same MIG
+    if "sweep_beta32" in tool.BETAS:                    # the models that stand in for the sweep have the same MIG
         assert models[-1]["mig"] > models[0]["mig"] + 0.1
 
 

@@ -28,10 +28,10 @@ from bvae_helpers.plots import carried, information_share, latent_labels  # noqa
 
 FRONT = ROOT / "docs" / "front"
 MODEL = "btcvae"
-BETAS = {f"sweep_beta{beta}": beta for beta in (1, 8, 32, 64)}      # more than these do not fit into 4 MB
+BETAS = {f"sweep_beta{beta}": beta for beta in (1, 8, 32)}      # more would make the site larger than 12 MB
 SAMPLES = 1500      # sprites that the score is computed from, at every move of the angle
 MEASURED = 5000     # sprites on which rate, distortion and MIG of each beta are measured
-COARSE = 0.05       # how much a pixel, 0 to 1, may change at most for a decoder that is stored in half the size
+COARSE = 0.1        # how much a pixel, 0 to 1, may change at most for a decoder that is stored in half the size
 COARSE_CODE = 0.03  # the same for the encoder, of a latent
 BEGIN = (2, 4, 0, 10, 20)     # the causes at first: a heart, large, upright
 
@@ -55,7 +55,7 @@ def content() -> dict:
     parts = model.encoder
     encoder = nn.Sequential(parts.fold, parts.encoder, nn.Flatten(), parts.fc, parts.fc_mu)
     middle = L.encode(model, data.images(torch.tensor([BEGIN])))[0][0]
-    page = describe(model, images, data, factors)
+    page = describe(model, images, data, factors, coarse=COARSE)
     page["front"] = {"sweep": sweep(data, images[:8]), "tables": tables(), "shapes": sprites.SHAPES,
                      "encoder": network(encoder, to_batch(images[:64]), COARSE_CODE),
                      "names": data.factor_names, "sizes": data.factor_sizes, "begin": BEGIN, "middle": middle.tolist(),

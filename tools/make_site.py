@@ -12,6 +12,7 @@ The pages are prepared in a folder of their own, so that the repository's files 
 """
 
 import argparse
+import io
 import pathlib
 import re
 import shutil
@@ -19,6 +20,7 @@ import sys
 import tempfile
 
 import nbformat
+from PIL import Image
 from sphinx.cmd.build import build_main
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -32,12 +34,26 @@ from bvae_helpers.data import load_data, render  # noqa: E402
 from bvae_helpers.explorer import export  # noqa: E402
 
 COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+COARSE = 0.12      # how much a pixel, 0 to 1, may change at most in a live page, so that the site stays below 12 MB
 LIVE = {"btcvae": {"β-TCVAE": "btcvae"}, "two": {"plain VAE, β = 1": "vae", "β-TCVAE": "btcvae"},
         "faces": {"faces": "faces"}}
 # The live pages of a notebook's explorers, in their order; None: of a model that the reader trains
 EXPLORERS = {"00_quickstart": ["btcvae", "two"], "05_traversal": ["btcvae", "two"], "07_your_images": ["faces", None]}
 MODULES = ("config", "model", "losses", "latents", "checkpoints", "data", "metrics", "training", "training.sweep",
            "training.results", "plots", "explorer", "teach")
+
+
+def shrink(site):
+    """Remove what no reader asks for, and store the pictures in 48 colours: the whole site stays below 12 MB."""
+    for left_over in (site / ".buildinfo", site / "objects.inv", *site.rglob("*.map")):
+        left_over.unlink(missing_ok=True)
+    for path in (site / "_images").glob("*.png"):
+        with Image.open(path) as picture:
+            small = picture.convert("RGB").quantize(48, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        buffer = io.BytesIO()
+        small.save(buffer, "PNG", optimize=True)
+        if len(buffer.getvalue()) < path.stat().st_size:
+            path.write_bytes(buffer.getvalue())
 
 
 def main(arguments=None):
@@ -49,8 +65,7 @@ def main(arguments=None):
         failed = build_main(["-b", "html", "-q", "-E", "-W", "--keep-going", "-d", f"{source}/.doctrees", source,
                              str(args.out)])
     front.write(args.out / "index.html", course="course.html")
-    for left_over in (args.out / ".buildinfo", args.out / "objects.inv"):
-        left_over.unlink(missing_ok=True)
+    shrink(args.out)
     if not failed:
         size = sum(path.stat().st_size for path in args.out.rglob("*") if path.is_file())
         print(f"{args.out / 'index.html'}: {size / 1e6:.1f} MB in all")
@@ -114,7 +129,7 @@ def write_live_page(models, path):
     first = next(iter(loaded.values()))
     data = load_data(Config(**first.card["config"]))
     images, factors = render(data, 1000, seed=1)
-    export(loaded if len(loaded) > 1 else first, images, data, factors, path)
+    export(loaded if len(loaded) > 1 else first, images, data, factors, path, coarse=COARSE)
 
 
 def write_reference(folder):

@@ -37,7 +37,7 @@ WITHOUT_EFFECT = (nn.Identity, nn.Flatten, nn.Dropout, nn.Dropout2d)     # in ev
 
 def export(models: nn.Module | dict[str, nn.Module], images: Any, data: Any = None,
            factors: torch.Tensor | None = None, path: str | os.PathLike = "latents.html", choices: int = 8,
-           title: str = TITLE) -> pathlib.Path:
+           title: str = TITLE, coarse: float = 0.0) -> pathlib.Path:
     """Write the explorer of one model, or of several side by side, as one HTML file -> its path.
 
     The arguments are those of ``LatentExplorer``: ``models`` is a model or a dict, name -> model; on ``images``
@@ -46,25 +46,26 @@ def export(models: nn.Module | dict[str, nn.Module], images: Any, data: Any = No
     are those that the labels give to the latents.
 
     The file holds all it needs and asks no network for anything: it opens from the disk and by mail. Weights are
-    stored in 16 bits where no pixel changes by more than 1e-4 for it, else in 32.
+    stored in 16 bits where no pixel changes by more than 1e-4 for it, else in 32; large matrices in 8 bits, which halves
+    the file, where no pixel (0 to 1) changes by more than ``coarse``.
 
     Raises ValueError for images that are neither grey nor RGB, or a decoder with a layer that the page does not know.
     """
-    content = page(models, images, data, factors, choices, title)
+    content = page(models, images, data, factors, choices, title, coarse)
     write_whole(path, lambda file: file.write(content))
     return pathlib.Path(path)
 
 
 def page(models: nn.Module | dict[str, nn.Module], images: Any, data: Any = None, factors: torch.Tensor | None = None,
-         choices: int = 8, title: str = TITLE) -> bytes:
+         choices: int = 8, title: str = TITLE, coarse: float = 0.0) -> bytes:
     """The file that ``export`` writes; the arguments and errors are the same."""
-    content = {**describe(models, images, data, factors, choices), "title": title}
+    content = {**describe(models, images, data, factors, choices, coarse), "title": title}
     return fill(PAGE / "page.html", [PAGE / "page.css"], [PAGE / "decoder.js", PAGE / "page.js"],
                 content).encode("utf-8")
 
 
 def describe(models: nn.Module | dict[str, nn.Module], images: Any, data: Any = None,
-             factors: torch.Tensor | None = None, choices: int = 8) -> dict:
+             factors: torch.Tensor | None = None, choices: int = 8, coarse: float = 0.0) -> dict:
     """What the page shows, as ``page/page.js`` reads it; the arguments and errors are those of ``export``."""
     images = as_images(images)
     if images.shape[0] not in (1, 3):
@@ -79,7 +80,7 @@ def describe(models: nn.Module | dict[str, nn.Module], images: Any, data: Any = 
     return {"note": HOW_TO_READ if factors is None else HOW_TO_READ + FACTORS,
             "shape": list(images.shape), "images": _base64(shown.numpy().tobytes()),
             "kernel": _base64((PAGE / "kernel.wasm").read_bytes()),
-            "models": [_panel(name, model, images, factors, names, choices) for name, model in models.items()]}
+            "models": [_panel(name, model, images, factors, names, choices, coarse) for name, model in models.items()]}
 
 
 def network(module: nn.Module, inputs: torch.Tensor, coarse: float = 0.0) -> dict:
@@ -111,7 +112,7 @@ def network(module: nn.Module, inputs: torch.Tensor, coarse: float = 0.0) -> dic
 
 
 def _panel(name: str, model: nn.Module, images: Images, factors: torch.Tensor | None, factor_names: list[str],
-           choices: int) -> dict:
+           choices: int, coarse: float) -> dict:
     """What the page shows of one model."""
     mu, logvar = L.encode(model, images)
     labels, collapsed = latent_labels(mu, logvar, factors, factor_names, shares=True)
@@ -122,7 +123,7 @@ def _panel(name: str, model: nn.Module, images: Images, factors: torch.Tensor | 
     sliders = [{"latent": d, "label": labels[d], "collapsed": bool(collapsed[d]), "low": low[d].item(),
                 "high": high[d].item()} for d in order]
     return {"name": name, "nats": L.kl_per_latent(mu, logvar).sum().item(), "sliders": sliders,
-            "codes": mu[:choices].tolist(), "decoder": network(unwrap(model).decoder, codes)}
+            "codes": mu[:choices].tolist(), "decoder": network(unwrap(model).decoder, codes, coarse)}
 
 
 # A network as a list of layers

@@ -130,6 +130,7 @@ def run(count, seed, folder):
     small_chunks()
     sweeps.load_data = lambda config: Tiny()
     threads, stopped = torch.get_num_threads(), {}
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)      # a process in the background ignores it
     try:
         for make in (Fit, Cache, Evaluate, Sweep):
             rng, work, kind = random.Random(f"{seed} {make.__name__}"), make(folder), make.__name__.lower()
@@ -151,6 +152,7 @@ def run(count, seed, folder):
                 assert torch.is_grad_enabled(), f"{name}: no gradients"
                 assert work.same(work(), whole), f"{name}: another result afterwards"
     finally:
+        signal.signal(signal.SIGINT, handler)
         folder_module.CHUNK_BYTES, cache_module.SAVE_SECONDS, folder_module.cpus, sweeps.load_data = held
     kinds = ", ".join(f"{number} of {kind}" for kind, number in stopped.items())
     return f"interrupts: {kinds}; the same results afterwards"
