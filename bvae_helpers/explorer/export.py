@@ -46,8 +46,8 @@ def export(models: nn.Module | dict[str, nn.Module], images: Any, data: Any = No
     are those that the labels give to the latents.
 
     The file holds all it needs and asks no network for anything: it opens from the disk and by mail. Weights are
-    stored in 16 bits where no pixel changes by more than 1e-4 for it, else in 32; large matrices in 8 bits, which halves
-    the file, where no pixel (0 to 1) changes by more than ``coarse``.
+    stored in 16 bits where no pixel changes by more than 1e-4 for it, else in 32; large matrices in 8 bits, which
+    halves the file, where no pixel (0 to 1) changes by more than ``coarse``.
 
     Raises ValueError for images that are neither grey nor RGB, or a decoder with a layer that the page does not know.
     """
