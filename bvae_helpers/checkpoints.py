@@ -5,6 +5,7 @@ A checkpoint is a dict with at least ``model_state_dict``, ``optimizer_state_dic
 stranger's checkpoint cannot run code.
 """
 
+import io
 import json
 import os
 import pathlib
@@ -50,13 +51,18 @@ def save(state: dict[str, Any], path: str | os.PathLike) -> None:
 
 
 def _write(state, file):
-    """``torch.save``, raising what stopped it, a full disk or Ctrl-C, where torch reports a wrong position."""
+    """``torch.save``, raising what stopped it, such as Ctrl-C, where torch reports a wrong position.
+
+    Through memory: torch aborts the process if the file is closed or full while its writer is being deleted.
+    """
+    buffer = io.BytesIO()
     try:
-        torch.save(state, file)
+        torch.save(state, buffer)
     except RuntimeError as error:
         if error.__context__ is not None:
             raise error.__context__ from None
         raise
+    file.write(buffer.getbuffer())
 
 
 def load(path: str | os.PathLike, map_location: str | torch.device = "cpu") -> Any:
