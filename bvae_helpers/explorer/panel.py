@@ -113,6 +113,7 @@ class Panel:
         self.low, self.high = L.traversal_limits(self.mu, ~self.collapsed)
         self.nats = float(L.kl_per_latent(self.mu, self.logvar).sum())
         self.codes = self.mu[:len(self.first)]
+        L.reconstruct(self.model, Images(self.first[:1]))     # raises an error for a decoder of another size
 
     # Widgets
 

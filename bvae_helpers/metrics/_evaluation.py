@@ -133,7 +133,7 @@ def evaluate(model: Any, data: Any, seeds: Sequence[int] = (0, 1, 2), train: int
                 bar.update()
     found = Evaluation(columns.pop(MODEL), seconds, tuple(seeds), active=columns.pop(ACTIVE, {}), baselines=columns)
     if verbose:
-        print(found)
+        say(str(found))
     return found
 
 

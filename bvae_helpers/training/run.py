@@ -476,12 +476,9 @@ def _check_run(model: BetaVAE, images: Images, config: Config, fewest: int):
     """
     want = (model.in_channels, model.img_size, model.img_size)
     if images.shape != want:
-        raise ValueError(f"the model takes images {want}, the data hold {images.shape}; set in_channels and img_size "
-                         "to fit")
-    some = images.take(torch.arange(min(8, len(images))))
-    if some.dtype == torch.uint8 and some.max() == 1:        # of a Dataset: as_images has looked at all other kinds
-        raise ValueError("the Dataset's first images hold 0 and 1 as whole numbers, of 255: make them bool, or "
-                         "multiply by 255")
+        square = images.shape[1] == images.shape[2]
+        remedy = "set in_channels and img_size to fit" if square else "cut or resize them to squares first"
+        raise ValueError(f"the model takes images {want}, the data hold {images.shape}; {remedy}")
     for name in ("in_channels", "img_size", "beta", "latent_dim", "hidden_dims", "network", "patch"):
         if getattr(model, name) != getattr(config, name):
             raise ValueError(f"the model has {name} {getattr(model, name)}, the config {getattr(config, name)}; "
