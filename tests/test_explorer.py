@@ -363,7 +363,7 @@ def test_starting_from_a_picture_of_ones_own(explorer, tmp_path):
     explorer.reset.click()
     with pytest.raises(ValueError, match="shape"):
         explorer.start(torch.zeros(1, 32, 32))
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match="no image .*: there are .* starting points"):
         explorer.start(8)
 
 

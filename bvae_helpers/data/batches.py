@@ -63,7 +63,7 @@ def load_data(config) -> FactorData | ImageFolder:
         return MPI3D(path) if path.is_file() and _holds(path, "images.npy") else DSprites(path)
     if suffix in (".h5", ".hdf5"):
         return Shapes3D(path)
-    folder = unpack(path) if suffix == ".zip" else config.data_path
+    folder = unpack(path) if suffix == ".zip" and path.is_file() else config.data_path
     return ImageFolder(folder, config.img_size, config.in_channels, config.crop, config.num_images)
 
 

@@ -172,7 +172,10 @@ class LatentExplorer:
             self.message.value = ""
             known = isinstance(choice, (int, np.integer)) and not isinstance(choice, bool)
             drawn = isinstance(choice, str) and choice in ("zero", "random")
-            image = range(len(self.panel.first))[choice] if known else None
+            count = len(self.panel.first)
+            if known and not -count <= choice < count:
+                raise IndexError(f"no image {choice}: there are {count} starting points, from 0")
+            image = choice % count if known else None
             picture = None if known or drawn else self.read(choice)
             for panel in self.panels.values():
                 if known:
