@@ -25,7 +25,7 @@ from bvae_helpers.config import Config  # noqa: E402
 from bvae_helpers.data import load_data, render  # noqa: E402
 from bvae_helpers.losses import RECONSTRUCTIONS  # noqa: E402
 from bvae_helpers.model import BetaVAE, count_parameters  # noqa: E402
-from bvae_helpers.training import fit, fit_pairs  # noqa: E402
+from bvae_helpers.training import fit  # noqa: E402
 from bvae_helpers.training.sweep import runs_of  # noqa: E402
 from bvae_helpers.training.waking import wake  # noqa: E402
 
@@ -46,9 +46,6 @@ RECIPES = {
     "waking": Config.falling(batch_size=256, epochs=16, **WOKEN),
     "waking2": Config.falling(batch_size=128, epochs=6, **WOKEN),
     "woken": Config.falling(batch_size=128, epochs=4, **WOKEN),
-    # pairs of images that differ in one factor: weak supervision
-    "pairs": Config.falling(objective="beta_vae", beta=1.0, beta_schedule="constant", batch_size=128, lr=2e-3,
-                            epochs=20),
     # the faces' classic network at half the width: weights of 0.6 MB, and a third of the time a step
     "faces": Config.faces(hidden_dims=[16, 32, 64, 128], objective="btcvae", beta=4.0, val_fraction=0.05, batch_size=32,
                           lr=2e-3, lr_schedule="cosine", epochs=16),
@@ -59,8 +56,6 @@ SWEEP = {f"sweep_beta{beta}": Config.falling(objective="beta_vae", beta_schedule
 RECIPES |= SWEEP
 # recipe -> (the recipe whose weights it begins with, how many of their collapsed latents are re-initialised)
 AFTER = {"annealed": ("beta4", 2), "waking": ("falling", 2), "waking2": ("waking", 0), "woken": ("waking2", 0)}
-# recipe -> what fit_pairs takes besides. Shape and orientation change few pixels, and are drawn again twice as often
-PAIRS = {"pairs": {"weights": (2, 1, 2, 1, 1), "changed": 1}}
 SELECTION_SEEDS = (100, 101, 102)       # of the images by whose scores a model was chosen; none is a training seed
 EVALUATION_SEEDS = (200, 201, 202)      # of the images of the cards' scores; no choice was made by these
 SAMPLES = 6_000
@@ -79,7 +74,6 @@ CHOSEN = {
     "annealed": (1, "the only seed trained by this recipe; the recipe is the one of four with the highest MIG"),
     "woken": (1, "the only seed trained by this recipe; the recipe was chosen among several by MIG, DCI-D and "
                  "FactorVAE score"),
-    "pairs": (1, "the only seed trained by this recipe"),
     "faces": (1, "the only seed trained"),
     **dict.fromkeys(SWEEP, (1, "the only seed trained")),       # of several seeds: see publish_sweep
 }
@@ -174,10 +168,7 @@ def train(name, seed, folder):
     """Train a recipe, or resume it -> the model."""
     config = config_of(name, seed, folder)
     model = begin(name, config)
-    if name in PAIRS:
-        fit_pairs(model, load_data(config), config, **PAIRS[name])
-    else:
-        fit(model, load_data(config), config)
+    fit(model, load_data(config), config)
     return model
 
 
@@ -206,12 +197,10 @@ def card(name, model, state, others):
     """Description and scores of a model, as plain values."""
     config = Config(**state["config"])
     data = load_data(config)
-    images = f"the {len(data):,} procedural {config.data_path}"
-    drawn = f"{config.num_images:,} of {images}, drawn with seed {config.seed}"
-    if name in PAIRS:
-        drawn = f"{state['step'] * config.batch_size // 2:,} random pairs of {images}, that differ in one factor each"
     return {
-        "name": name, "data": drawn,
+        "name": name,
+        "data": f"{config.num_images:,} of the {len(data):,} procedural {config.data_path}, "
+                f"drawn with seed {config.seed}",
         "parameters": count_parameters(model), "weights": "float16", "steps": state["step"], "epochs": state["epoch"],
         "seed": config.seed, "training_minutes": round(state["seconds"] / 60, 1), "torch": torch.__version__,
         "config": {**config.to_dict(), "save_dir": None, "log_dir": None}, "factor_names": list(data.factor_names),
