@@ -275,12 +275,12 @@ def capacity_at(step: int, config) -> float:
 def convert_beta(beta: float, source: str, target: str, pixels: int, latents: int, sigma: float = 1.0) -> float:
     """The weight that gives the same optimum under another convention of the loss.
 
-    ``pixels`` = C x S x S, ``latents`` = D. Conventions:
-    ``sum``: squared error summed over pixels + beta KL, this course's ``mse``;
-    ``mean``: squared error averaged over pixels + beta KL (KL summed over latents);
-    ``mean_mean``: squared error averaged over pixels + beta KL averaged over latents;
+    ``pixels`` = C x S x S, ``latents`` = D. Conventions, the first four for any reconstruction term:
+    ``sum``: reconstruction term summed over pixels + beta KL, as in this course;
+    ``mean``: reconstruction term averaged over pixels + beta KL (KL summed over latents);
+    ``mean_mean``: reconstruction term averaged over pixels + beta KL averaged over latents;
     ``norm``: Higgins et al. 2017, sec. 4.2, beta_norm = beta D / pixels; the same number as ``mean_mean``;
-    ``gaussian``: -log N(x; recon, sigma^2) + beta KL.
+    ``gaussian``: -log N(x; recon, sigma^2) + beta KL, where the term of the others is the squared error.
     Raises ValueError for an unknown convention.
     """
     per_sum = {"sum": 1.0, "mean": 1 / pixels, "mean_mean": latents / pixels, "norm": latents / pixels,
