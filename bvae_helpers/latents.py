@@ -128,10 +128,15 @@ def reconstruct(model: nn.Module, images) -> Tensor:
     """
     images = as_images(images)
     pictures = decode(model, encode(model, images)[0])
+    _check_alike(pictures, images)
+    return pictures
+
+
+def _check_alike(pictures, images):
+    """Raise ValueError unless a decoder's pictures have the shape of the images, which the encoder takes."""
     if tuple(pictures.shape[1:]) != images.shape:
         raise ValueError(f"the decoder returns images of shape {tuple(pictures.shape[1:])}, the encoder takes "
                          f"{images.shape}: they must be alike")
-    return pictures
 
 
 def kl_per_latent(mu: Tensor, logvar: Tensor) -> Tensor:
