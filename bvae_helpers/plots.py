@@ -332,8 +332,11 @@ def curves(history) -> Figure:
 
 
 def kl_over_time(history) -> Figure:
-    """The KL of every latent over the steps, in nats. Collapsed latents are grey; up to 14 active ones are named."""
-    nats = np.array(history.steps["kl_per_latent"])
+    """The KL of every latent over the steps, in nats. Collapsed latents are grey; up to 14 active ones are named.
+
+    The names stand at the right ends of the curves.
+    """
+    nats, steps = np.array(history.steps["kl_per_latent"]), history.steps["step"]
     figure, ax = plt.subplots(figsize=(6.4, 3.4))
     for place, d in enumerate(nats[-1].argsort()[::-1]):
         if nats[-1, d] <= L.ACTIVE_NATS:
@@ -342,11 +345,24 @@ def kl_over_time(history) -> Figure:
             look = {"color": COLOURS[place % 7], "linestyle": ("-", "--")[place // 7], "label": f"z{d}"}
         else:
             look = {"color": COLOURS[7], "linewidth": 0.8}
-        ax.plot(history.steps["step"], nats[:, d], **look)
+        ax.plot(steps, nats[:, d], **look)
     ax.set(xlabel="step", ylabel="KL (nats)", title="KL of each latent")
-    if ax.get_legend_handles_labels()[0]:
-        ax.legend(ncols=2, fontsize=8)
+    _name_ends(ax)
     return figure
+
+
+def _name_ends(ax, distance: float = 0.06) -> None:
+    """Write the label of each curve beside its right end; labels that would overlap are moved apart, upwards.
+
+    ``distance``: the least between two labels, as a share of the height of the axes.
+    """
+    (low, high), lowest = ax.get_ylim(), -np.inf
+    for line in sorted(ax.get_legend_handles_labels()[0], key=lambda line: line.get_ydata()[-1]):
+        x, y = line.get_xdata()[-1], line.get_ydata()[-1]
+        lowest = max(y, lowest + distance * (high - low))
+        ax.annotate(line.get_label(), (x, y), (1.02, (lowest - low) / (high - low)), va="center", fontsize=9,
+                    textcoords="axes fraction", color=line.get_color(),
+                    arrowprops={"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.6, "shrinkB": 0})
 
 
 def kl_bars(mu: Tensor, logvar: Tensor, names: Sequence[str] | None = None) -> Figure:

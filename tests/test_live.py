@@ -169,6 +169,15 @@ def test_a_watched_run_is_the_same_run(monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), twin.state_dict().values()))
 
 
+def test_a_collapsed_model_looks_like_one():
+    history = training.History(steps_per_epoch=1)
+    history.add_steps(step=1, loss=500.0, reconstruction=500.0, kl=1e-6, kl_per_latent=[1e-6] * 10)
+    run = type("Run", (), {"model": BetaVAE.from_config(SMALL), "history": history})
+    frame = live._Frame(run, IMAGES, 4)
+    frame.draw(run, 1.0, "")
+    assert frame.kl.ax.get_ylim()[1] > 1 and frame.bars.ax.get_xlim() == (0, 1)
+
+
 @pytest.mark.parametrize("latent_dim, hidden_dims, channels", [(2, [4, 4], 3), (40, [8], 2)])
 def test_any_number_of_latents_and_channels(monkeypatch, latent_dim, hidden_dims, channels):
     notebook = Notebook(monkeypatch)

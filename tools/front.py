@@ -10,6 +10,7 @@ import argparse
 import html
 import pathlib
 import sys
+import types
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
@@ -28,11 +29,14 @@ from bvae_helpers.plots import carried, information_share, latent_labels  # noqa
 
 FRONT = ROOT / "docs" / "front"
 MODEL = "btcvae"
+MODEL_WORDS = "as a β-TCVAE, chapter 8"
+WORDS = ["shape", "size", "turn", "left to right", "up and down"]       # the page's names of the sprites' causes
 BETAS = {f"sweep_beta{beta}": beta for beta in (1, 8, 32)}      # more would make the site larger than 12 MB
 SAMPLES = 1500      # sprites that the score is computed from, at every move of the angle
 MEASURED = 5000     # sprites on which rate, distortion and MIG of each beta are measured
 COARSE = 0.1        # how much a pixel, 0 to 1, may change at most for a decoder that is stored in half the size
 COARSE_CODE = 0.03  # the same for the encoder, of a latent
+START = 4           # the sprite that the first part begins with: a large one, so that a loss can be seen
 BEGIN = (2, 4, 0, 10, 20)     # the causes at first: a heart, large, upright
 
 
@@ -51,15 +55,16 @@ def content() -> dict:
     model, data = checkpoints.load_pretrained(MODEL), Sprites()
     images, factors = render(data, SAMPLES, seed=1)
     mu, logvar = L.encode(model, images)
-    found = [name for name, _ in carried(mu, factors, data.factor_names)]
+    found = [name for name, _ in carried(mu, factors, WORDS)]
     parts = model.encoder
     encoder = nn.Sequential(parts.fold, parts.encoder, nn.Flatten(), parts.fc, parts.fc_mu)
     middle = L.encode(model, data.images(torch.tensor([BEGIN])))[0][0]
-    page = describe(model, images, data, factors, coarse=COARSE)
+    page = describe(model, images, types.SimpleNamespace(factor_names=WORDS), factors, coarse=COARSE)
     page["front"] = {"sweep": sweep(data, images[:8]), "tables": tables(), "shapes": sprites.SHAPES,
                      "encoder": network(encoder, to_batch(images[:64]), COARSE_CODE),
-                     "names": data.factor_names, "sizes": data.factor_sizes, "begin": BEGIN, "middle": middle.tolist(),
-                     "pair": [found.index("posX"), found.index("posY")],
+                     "names": WORDS, "start": START, "sizes": data.factor_sizes, "begin": BEGIN,
+                     "middle": middle.tolist(),
+                     "pair": [found.index("left to right"), found.index("up and down")],
                      "codes": [[round(v, 3) for v in row] for row in mu.tolist()], "factors": factors.tolist()}
     return page
 
@@ -69,16 +74,16 @@ def sweep(data: Sprites, starts: torch.Tensor) -> list[dict]:
     names = checkpoints.pretrained_names() + checkpoints.pretrained_names(sweep=True)
     found = [name for name in BETAS if name in names]
     images, factors = render(data, MEASURED, seed=2)
-    return [walk(BETAS[name], checkpoints.load_pretrained(name), images, factors, starts, data.factor_names)
+    return [walk(BETAS[name], checkpoints.load_pretrained(name), images, factors, starts)
             for name in found] if len(found) > 1 else []
 
 
-def walk(beta: float, model: BetaVAE, images: torch.Tensor, factors: torch.Tensor, starts: torch.Tensor,
-         names: list[str]) -> dict:
+def walk(beta: float, model: BetaVAE, images: torch.Tensor, factors: torch.Tensor,
+         starts: torch.Tensor) -> dict:
     """One model of the sweep: its numbers in nats per image, its latents, and the latent that each factor's finger
     moves."""
     mu, logvar = L.encode(model, images)
-    labels, collapsed = latent_labels(mu, logvar, factors, names, shares=True)
+    labels, collapsed = latent_labels(mu, logvar, factors, WORDS, shares=True)
     nats = L.kl_per_latent(mu, logvar)
     codes = L.encode(model, starts)[0]
     return {"beta": beta, "rate": nats.sum().item(), "distortion": distortion(model, images, mu, logvar),
@@ -121,8 +126,8 @@ def write(path: str | pathlib.Path, course: str | None = None) -> None:
     scripts = [PAGE / "decoder.js", PAGE / "page.js", FRONT / "sprites.js", FRONT / "scores.js", FRONT / "sweep.js",
                FRONT / "front.js"]
     page = fill(FRONT / "front.html", [PAGE / "page.css", FRONT / "front.css"], scripts, content())
-    page = page.replace("COURSE_ADDRESS", html.escape(course or stamp.address())).encode("utf-8")
-    write_whole(path, lambda file: file.write(page))
+    page = page.replace("COURSE_ADDRESS", html.escape(course or stamp.address())).replace("MODEL_WORDS", MODEL_WORDS)
+    write_whole(path, lambda file: file.write(page.encode("utf-8")))
 
 
 if __name__ == "__main__":

@@ -161,7 +161,7 @@ class _Frame:
                                               hspace=0.36, width_ratios=(1.15, 0.75, 1.75))
             self.losses = _Curves(self.figure.add_subplot(places[0, 0]), "loss and reconstruction, nats",
                                   {"loss": "loss", "reconstruction": "reconstruction"})
-            self.kl = _Curves(self.figure.add_subplot(places[1, 0]), "KL, nats", {"kl": "KL"})
+            self.kl = _Curves(self.figure.add_subplot(places[1, 0]), "KL, nats", {"kl": "KL"}, within=(0.0, 1.0))
             self.bars = _Bars(self.figure.add_subplot(places[:, 1]), min(latent_dim, 16))
             self.sheet = self.figure.add_subplot(places[:, 2])
             self._make_progress()
@@ -209,10 +209,10 @@ class _Frame:
 
 
 class _Curves:
-    """Curves over the steps: training as lines, validation as squares."""
+    """Curves over the steps: training as lines, validation as squares. The numbers ``within`` are always in range."""
 
-    def __init__(self, ax: Axes, title: str, names: dict[str, str]):
-        self.ax, self.lines = ax, {}
+    def __init__(self, ax: Axes, title: str, names: dict[str, str], within: tuple[float, ...] = ()):
+        self.ax, self.lines, self.within = ax, {}, within
         for name, label, colour in zip(names, names.values(), plots.COLOURS):
             training, = ax.plot([], [], color=colour, linewidth=1.5, label=label)
             validation, = ax.plot([], [], "s", color=colour, markersize=6)
@@ -224,7 +224,7 @@ class _Curves:
 
     def draw(self, history: History) -> None:
         """Show the curves of a history, without the first tenth in the range: a loss begins far above where it ends."""
-        steps, seen = history.steps["step"], []
+        steps, seen = history.steps["step"], list(self.within)
         for name, (training, validation) in self.lines.items():
             values = history.steps[name]
             training.set_data(steps, values)
@@ -254,7 +254,7 @@ class _Bars:
         for bar, d in zip(self.bars, order):
             bar.set_width(nats[d])
             bar.set_color(plots.COLOURS[0] if nats[d] > latents.ACTIVE_NATS else "0.75")
-        self.ax.set_xlim(0, 1.05 * max(nats) or 1.0)
+        self.ax.set_xlim(0, max(1.0, 1.05 * max(nats)))         # collapsed latents are to look like it
         self.ax.set_yticks(range(len(order)), [f"z{d}" for d in order])
 
 

@@ -28,12 +28,13 @@ function makeFigure(canvas, caption) {
     return make("figure", {}, canvas, make("figcaption", {}, caption));
 }
 
-// 2. The true causes, the sprite drawn from them, and what the encoder makes of it
+// The true causes, the sprite drawn from them, and what the encoder makes of it
 
 const truth = {start: null, touched: null};
 
 function buildTruth() {
-    const words = [k => front.shapes[k], k => `${5 + k} tenths`, k => `${Math.round(k * 360 / 39)}°`, k => k, k => k];
+    const ofThirtyOne = k => `${k} of 31`;
+    const words = [k => front.shapes[k], k => `${50 + 10 * k} %`, k => `${Math.round(k * 360 / 39)}°`, ofThirtyOne, ofThirtyOne];
     truth.sliders = front.names.map((name, k) => makeSlider(`truth-${k}`, name,
         {min: 0, max: front.sizes[k] - 1, step: 1, value: front.begin[k]}, words[k], () => showTruth(k)));
     truth.pictures = ["the sprite, drawn from the causes", "what the decoder makes of its latents"].map(makePicture);
@@ -43,8 +44,8 @@ function buildTruth() {
                                                   make("span", {class: "scale"}, dot), value)};
     });
     document.getElementById("truth").append(
-        make("div", {}, make("div", {class: "pair"}, makeFigure(truth.pictures[0], "drawn from the causes"),
-                             makeFigure(truth.pictures[1], "drawn again from the latents")),
+        make("div", {}, make("div", {class: "pair"}, makeFigure(truth.pictures[0], "original, drawn from the causes"),
+                             makeFigure(truth.pictures[1], "drawn again")),
              make("div", {class: "lines"}, ...truth.rows.map(row => row.element))),
         make("div", {}, ...truth.sliders.map(slider => slider.element)));
     showTruth(null);
@@ -65,17 +66,17 @@ function showTruth(touched) {
     paint(truth.pictures[1], decoder(code));
 }
 
-// 3. Two latents turned by an angle
+// Two latents mixed by an angle
 
 const turned = {film: []};
 
 function buildTurn() {
     const [one, two] = front.pair;
-    turned.angle = makeSlider("angle", `turn z${one} and z${two} by`, {min: 0, max: 90, step: 1, value: 0},
+    turned.angle = makeSlider("angle", `mix z${one} and z${two} by`, {min: 0, max: 90, step: 1, value: 0},
                               angle => `${angle}°`, showTurn);
-    turned.slider = makeSlider("turned", "the first turned latent", {min: -2, max: 2, step: 0.02, value: 0}, number,
+    turned.slider = makeSlider("turned", "the first mixture", {min: -2, max: 2, step: 0.02, value: 0}, number,
                                showTurn);
-    turned.picture = makePicture("the picture drawn from the turned latents");
+    turned.picture = makePicture("the picture drawn from the mixtures");
     turned.film = Array.from({length: STEPS}, () => makePicture(""));
     turned.score = make("output", {class: "score"});
     turned.cells = [0, 1].map(() => front.names.map(() => make("td")));
@@ -83,12 +84,12 @@ function buildTurn() {
     turned.shares = shares(front.codes[0].map((_, d) => discretize(front.codes.map(row => row[d]))), turned.factors);
     const head = make("tr", {}, make("td"), ...front.names.map(name => make("th", {scope: "col"}, name)));
     const rows = turned.cells.map((cells, k) =>
-        make("tr", {}, make("th", {scope: "row"}, k === 0 ? "first, turned" : "second, turned"), ...cells));
+        make("tr", {}, make("th", {scope: "row"}, k === 0 ? "first mixture" : "second mixture"), ...cells));
     document.getElementById("turn").append(
-        make("div", {}, make("div", {class: "pair"}, makeFigure(turned.picture, "now")),
-             make("div", {class: "film"}, ...turned.film), make("figcaption", {}, "along the first turned latent")),
+        make("div", {}, make("div", {class: "pair"}, makeFigure(turned.picture, "drawn with your sliders")),
+             make("div", {class: "film"}, ...turned.film), make("figcaption", {}, "as the first mixture goes from −2 to 2")),
         make("div", {}, turned.angle.element, turned.slider.element, make("p", {}, "MIG ", turned.score),
-             make("table", {}, make("caption", {}, "the share of each cause that a latent carries"), head, ...rows)));
+             make("table", {}, make("caption", {}, "How much of the information about each cause a mixture carries, from 0 to 1"), head, ...rows)));
     showTurn();
 }
 
@@ -110,7 +111,7 @@ function turnedShares(angle) {
 
 function showTurn() {
     const angle = Number(turned.angle.input.value) * Math.PI / 180, table = turnedShares(angle);
-    turned.score.textContent = number(mig(table), 3);
+    turned.score.textContent = number(mig(table));
     front.pair.forEach((latent, k) => turned.cells[k].forEach((cell, f) => {
         cell.textContent = number(table[latent][f]);
     }));

@@ -1,21 +1,19 @@
-// The first part of the front page: the same finger on networks that were trained with different beta.
+// The first part of the front page: the latent of the same cause in networks that were trained with different beta.
 
-const WORDS = {shape: "the shape", scale: "the size", orientation: "the turn", posX: "the place from left to right",
-               posY: "the place from top to bottom"};
-const sweep = {start: 3, networks: [], film: []};
+const sweep = {start: data.front.start, networks: [], film: []};
 
 function buildSweep() {
     const models = front.sweep, last = models.length - 1;
     document.getElementById("sweep-part").hidden = false;
     sweep.beta = makeSlider("beta", "β", {min: 0, max: last, step: 1, value: 0}, k => models[k].beta, showSweep);
-    sweep.finger = makeSlider("finger", "", {min: 0, max: 1, step: 0.005, value: 0.5},
-                              share => `${Math.round(100 * share)} %`, showSweep);
-    sweep.label = sweep.finger.element.querySelector("label");
     sweep.factor = make("select", {id: "cause", onchange: startSweep},
-                        ...front.names.map((name, k) => make("option", {value: k}, WORDS[name])));
-    sweep.factor.value = front.names.indexOf("posX");
+                        ...front.names.map((name, k) => make("option", {value: k}, name)));
+    sweep.factor.value = front.names.indexOf("left to right");
+    sweep.finger = makeSlider("finger", "", {min: 0, max: 1, step: 0.005, value: 0.5},
+                              share => number(fingerAt(share)), showSweep);
+    sweep.label = sweep.finger.element.querySelector("label");
     sweep.thumbs = originals.map((pixels, k) => makeThumb(pixels, k));
-    sweep.pictures = ["the sprite", "the sprite, drawn again by this network", "the picture under the finger"].map(makePicture);
+    sweep.pictures = ["the original sprite", "the sprite, drawn again by this network", "drawn with your slider"].map(makePicture);
     sweep.film = Array.from({length: STEPS}, () => makePicture(""));
     sweep.bars = models[0].latents.map(() => {
         const label = make("span"), bar = make("span", {class: "bar-of"});
@@ -27,14 +25,14 @@ function buildSweep() {
         make("div", {}, sweep.beta.element, stops,
              make("div", {class: "bar"}, make("div", {class: "thumbs", role: "group", "aria-label": "sprites to start from"},
                                               ...sweep.thumbs)),
-             make("div", {class: "triple"}, ...["the sprite", "drawn again", "under the finger"].map(
+             make("div", {class: "triple"}, ...["original", "drawn again", "with your slider"].map(
                  (caption, k) => makeFigure(sweep.pictures[k], caption))),
-             make("div", {class: "choose"}, make("label", {for: "cause"}, "a finger on the latent that carries most of"),
+             make("div", {class: "choose"}, make("label", {for: "cause"}, "move the latent that carries most of"),
                   sweep.factor),
              sweep.finger.element, make("div", {class: "film"}, ...sweep.film),
-             make("figcaption", {}, "from one end of the finger's way to the other")),
-        make("div", {}, makeSweepTable(models), make("p", {class: "dim"}, "What each latent says, in nats; the cause it "
-             + "carries most of; and its share of it, from 0 to 1:"), ...sweep.bars.map(({element}) => element)));
+             make("figcaption", {}, "as this latent goes from its lowest to its highest value")),
+        make("div", {}, makeSweepTable(models), make("p", {class: "caption"}, "What each latent carries, in nats; beside it the "
+             + "cause, if the latent carries 30 % or more of one (0.30 to 1):"), ...sweep.bars.map(({element}) => element)));
     startSweep();
 }
 
@@ -47,9 +45,9 @@ function makeThumb(pixels, k) {
 function makeSweepTable(models) {
     sweep.rows = models.map(({beta, rate, distortion, active, mig}) => make("tr", {}, make("th", {scope: "row"}, `${beta}`),
         ...[number(rate, 1), number(distortion, 0), `${active}`, number(mig)].map(text => make("td", {}, text))));
-    const titles = ["β", "rate, nats", "distortion, nats", "latents in use", "MIG"];
-    return make("table", {}, make("caption", {}, "what the networks differ in, for a mean sprite; MIG, from 0 to 1: "
-                + "how far each cause is in one latent only"),
+    const titles = ["β", "rate, nats", "distortion, nats", "active latents", "MIG"];
+    return make("table", {}, make("caption", {}, "Means over many sprites. Distortion: lower is better. MIG: 0, every "
+                + "cause is spread over several latents; 1, every cause has a latent of its own."),
                 make("tr", {}, ...titles.map(title => make("th", {scope: "col"}, title))), ...sweep.rows);
 }
 
@@ -71,11 +69,20 @@ function startSweep(k) {
     showSweep();
 }
 
+// The value of the moved latent at a share, 0 to 1, of its way
+function fingerAt(share) {
+    const model = front.sweep[Number(sweep.beta.input.value)];
+    const [first, last] = model.fingers[Number(sweep.factor.value)].ends;
+    return first + share * (last - first);
+}
+
 function showSweep() {
     const chosen = Number(sweep.beta.input.value), model = front.sweep[chosen], decode = sweepNetwork(chosen);
-    const factor = Number(sweep.factor.value), {latent, share, ends: [first, last]} = model.fingers[factor];
-    const code = Float32Array.from(model.codes[sweep.start]), at = t => code.with(latent, first + t * (last - first));
-    sweep.label.textContent = `latent z${latent}: it carries ${Math.round(100 * share)} % of what there is to know about ${WORDS[front.names[factor]]}`;
+    const factor = Number(sweep.factor.value), {latent, share} = model.fingers[factor];
+    const code = Float32Array.from(model.codes[sweep.start]), at = t => code.with(latent, fingerAt(t));
+    sweep.finger.write();
+    sweep.label.textContent = `z${latent} carries ${Math.round(100 * share)} % of the information about ` +
+        `${front.names[factor]}, more than any other latent`;
     paint(sweep.pictures[0], originals[sweep.start]);
     paint(sweep.pictures[1], decode(code));
     paint(sweep.pictures[2], decode(at(Number(sweep.finger.input.value))));
