@@ -24,7 +24,9 @@ const label = () => {
     for (const [place, name] of Object.entries(names))
         for (const image of root.querySelectorAll('img.' + place)) set(image, 'alt', name);
     for (const play of root.querySelectorAll('.widget-play'))
-        play.querySelectorAll('button').forEach((button, k) => set(button, 'title', ['play', 'stop', 'repeat'][k]));
+        play.querySelectorAll('button').forEach((button, k) => {
+            for (const name of ['title', 'aria-label']) set(button, name, ['play', 'stop', 'repeat'][k]);
+        });
     for (const choice of root.querySelectorAll('.widget-dropdown select')) set(choice, 'aria-label', 'interpolate to');
 };
 label();
