@@ -125,25 +125,21 @@ def moment_penalties(covariance: Tensor) -> tuple[Tensor, Tensor]:
     return squared.sum() - on, on
 
 
-def average_shared(mu: Tensor, logvar: Tensor, changed: int | None = None) -> tuple[Tensor, Tensor]:
+def average_shared(mu: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
     """Average the posteriors of the latents that the two images of a pair seem to share: (2P, D), (2P, D) -> the same.
 
     Rows i and i + P are a pair. A latent counts as shared where the KL between its two posteriors is below the middle
     between the smallest and the largest of the pair's D; mean and variance are then averaged. The number of shared
     latents is found for each pair, so that no label is needed. Ada-GVAE: Locatello et al. 2020, "Weakly-Supervised
-    Disentanglement Without Compromises", section 4. With ``changed``, a number known beforehand, all latents but the
-    ``changed`` with the largest KL are shared. Raises ValueError for an odd number of images.
+    Disentanglement Without Compromises", section 4. Raises ValueError for an odd number of images.
     """
     if len(mu) % 2:
         raise ValueError(f"a batch of pairs holds an even number of images, got {len(mu)}; pass cat([first, second])")
     (mu1, mu2), (logvar1, logvar2) = mu.chunk(2), logvar.chunk(2)                   # (P, D) each
     var1, var2 = logvar1.exp(), logvar2.exp()
     kl = 0.5 * (var1 / var2 + (mu1 - mu2).square() / var2 - 1 - logvar1 + logvar2)  # (P, D): KL( q1 || q2 )
-    if changed is None:
-        least = 0.5 * (kl.amin(1, keepdim=True) + kl.amax(1, keepdim=True))         # (P, 1)
-    else:
-        least = kl.topk(changed, dim=1).values[:, -1:]
-    shared = (kl < least).repeat(2, 1)                                              # (2P, D)
+    middle = 0.5 * (kl.amin(1, keepdim=True) + kl.amax(1, keepdim=True))            # (P, 1)
+    shared = (kl < middle).repeat(2, 1)                                             # (2P, D)
     mean, variance = ((mu1 + mu2) / 2).repeat(2, 1), ((var1 + var2) / 2).repeat(2, 1)
     return torch.where(shared, mean, mu), torch.where(shared, variance.log(), logvar)
 

@@ -13,6 +13,7 @@ import sys
 import tomllib
 
 import nbformat
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -230,6 +231,21 @@ def test_committed_outputs_are_smaller_and_the_same_to_the_pixel():
         new = execute.smaller(old)
         assert len(new) < len(old)
         assert Image.open(io.BytesIO(base64.b64decode(new))).convert("RGBA").tobytes() == picture.tobytes()
+
+
+def test_committed_pictures_keep_their_colours():
+    """A ramp of 4,096 colours as it is; noise around twelve colours, too large for that, with each near to its own."""
+    execute = load_tool("execute")
+    x, y = np.meshgrid(np.arange(64), np.arange(64))
+    ramp = np.stack([4 * x, 4 * y, 0 * x], axis=2).repeat(2, axis=0)
+    noise = np.random.default_rng(0).integers(-12, 13, (12, 20, 200, 3))
+    faces = (noise + np.array([[40 + 15 * k, 200 - 12 * k, 30 + 60 * (k % 4)] for k in range(12)])[:, None, None])
+    for pixels, most in ((ramp, 0), (faces.reshape(-1, 200, 3), 6)):
+        buffer = io.BytesIO()
+        Image.fromarray(pixels.astype(np.uint8)).save(buffer, "PNG")
+        new = execute.smaller(base64.b64encode(buffer.getvalue()).decode())
+        made = np.asarray(Image.open(io.BytesIO(base64.b64decode(new))).convert("RGB")).astype(int)
+        assert abs(made - pixels).mean() <= most
 
 
 def test_committed_outputs_are_neither_stderr_nor_widgets():

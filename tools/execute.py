@@ -18,7 +18,7 @@ import time
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from PIL import Image
+from PIL import Image, ImageChops
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -27,7 +27,8 @@ from bvae_helpers.data.files import write_whole  # noqa: E402
 
 METADATA = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
             "language_info": {"name": "python"}}
-MOST_OF_A_PICTURE = 1 << 15     # characters of base64
+MOST_CHANGE = 10        # of 255: how much a palette may change one channel of one pixel
+SMALL = 1 << 16         # bytes
 
 
 def execute(path):
@@ -58,19 +59,36 @@ def clean(output):
 
 
 def smaller(png):
-    """The same picture in fewer bytes (base64 in, base64 out): one channel if all is grey, no opaque alpha; coloured
-    photographs and faces, which hardly shrink, in 80 colours of their own."""
+    """The same picture in fewer bytes (base64 in, base64 out): one channel if all is grey, no opaque alpha, and the
+    colours that ``with_palette`` finds."""
     picture = Image.open(io.BytesIO(base64.b64decode(png)))
     if picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (255, 255):
         picture = picture.convert("RGB")
     if picture.mode == "RGB":
         red, green, blue = (channel.tobytes() for channel in picture.split())
-        picture = picture.getchannel("R") if red == green == blue else picture
-    if picture.mode == "RGB" and len(png) > MOST_OF_A_PICTURE:
-        picture = picture.quantize(80, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        picture = picture.getchannel("R") if red == green == blue else with_palette(picture)
+    return base64.b64encode(encoded(picture)).decode()
+
+
+def with_palette(picture):
+    """An RGB picture in as few colours as change no pixel by more than ``MOST_CHANGE``. If 256 are too few for that (a
+    gradient, faces), it stays as it is up to ``SMALL`` bytes, and gets the 128 colours nearest to all its pixels above.
+    """
+    for colours in (64, 128, 256):
+        indexed = picture.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        changes = ImageChops.difference(picture, indexed.convert("RGB")).getextrema()
+        if max(largest for _, largest in changes) <= MOST_CHANGE:
+            return min(picture, indexed, key=lambda version: len(encoded(version)))
+    if len(encoded(picture)) <= SMALL:
+        return picture
+    return picture.quantize(128, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE)
+
+
+def encoded(picture):
+    """The bytes of a picture as PNG."""
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
-    return base64.b64encode(buffer.getvalue()).decode()
+    return buffer.getvalue()
 
 
 def main():

@@ -2,7 +2,6 @@
 
 from .history import History
 from .loop import fit, validate
-from .pairs import fit_pairs
 from .run import Run
 from .step import train_step
 from .waking import wake

@@ -6,6 +6,9 @@ RANDPERM = "order = torch.randperm(n, generator=torch.Generator().manual_seed(se
 
 WRONG = {
     "check_position": ("factors, sizes", [
+        ("32 bits", None,
+         "place = torch.zeros(len(factors), dtype=torch.int32)\nfor k, size in enumerate(sizes):\n"
+         "    place = place * size + factors[:, k].int()\nreturn place"),
         ("first factor moves fastest", "first factor moves fastest",
          "index = torch.zeros(len(factors), dtype=torch.long)\n"
          "for column, size in zip(factors.flip(1).T, sizes[::-1]):\n"
@@ -82,6 +85,9 @@ WRONG = {
         ("rotated", "shape", "return torch.rot90(pictures.permute(0, 3, 1, 2), 1, (2, 3))"),
     ]),
     "check_split": ("n, val_fraction, seed", [
+        ("float positions", "yours are floats",
+         "order = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).float()\n"
+         "k = round(n * val_fraction)\nreturn order[k:], order[:k]"),
         ("cut off instead of rounded", "33 and 10",
          RANDPERM + "k = int(n * val_fraction)\nreturn order[k:], order[:k]"),
         ("two shufflings", "are training images too",

@@ -57,6 +57,7 @@ WRONG = {
         ("no return", "returned nothing", "z = mu + (0.5 * logvar).exp() * torch.randn_like(mu)"),
     ]),
     "check_kl": ("mu, logvar", [
+        ("clamped", None, "lv = logvar.clamp(-5, 5)\nreturn -0.5 * torch.sum(1 + lv - mu ** 2 - lv.exp(), dim=1)"),
         ("averaged over everything", "averaged over images and latents",
          "return -0.5 * torch.mean(1 + logvar - mu ** 2 - logvar.exp())"),
         ("summed over everything", "summed over the images",

@@ -111,6 +111,10 @@ WRONG = {
         ("the batches reversed", None, epoch().replace("in batches:", "in batches[::-1]:")),
     ]),
     "check_plateau": ("val_losses, lr, patience", [
+        ("an improvement of 1e-4 or more", None,
+         "rates, best, bad = [], math.inf, 0\nfor loss in val_losses:\n    rates.append(lr)\n"
+         "    if loss < best - 1e-4:\n        best, bad = loss, 0\n    else:\n        bad += 1\n"
+         "    if bad > patience:\n        lr, bad = lr / 2, 0\nreturn rates"),
         ("one epoch too soon", None, plateau(test="bad >= patience and bad > 0")),
         ("a patience of one less", None, plateau(test="bad > max(patience - 1, 0)")),
         ("the rate after the epoch", "after each epoch", plateau(first="pass", last="rates.append(lr)")),

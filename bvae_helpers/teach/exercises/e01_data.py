@@ -41,6 +41,8 @@ def _split(answer: Answer, *args: float) -> tuple[list, list]:
     if not isinstance(got, (tuple, list)) or len(got) != 2:
         raise Mistake("your function is to return two parts: `return train, validation`")
     parts = [numbers(part) for part in got]
+    if any(np.asarray(part).dtype.kind == "f" and len(part) for part in got):
+        raise Mistake("the positions are to index images, so they have to be whole numbers (long); yours are floats")
     if any(part.ndim != 1 or not torch.equal(part, part.round()) for part in parts):
         raise Mistake("each part is a row of positions, which are whole numbers")
     return tuple(part.long().tolist() for part in parts)
@@ -48,7 +50,8 @@ def _split(answer: Answer, *args: float) -> tuple[list, list]:
 
 @attempt
 def check_position(answer: Answer) -> str:
-    lattices = [(2, 3), (4, 5, 7), (3, 6, 40, 32, 32), (600, 500, 400)]      # the last is past float32's whole numbers
+    # past the whole numbers of float32, and of int32
+    lattices = [(2, 3), (4, 5, 7), (3, 6, 40, 32, 32), (600, 500, 400), (3000, 2000, 1000, 2)]
     cases = [Case(f"factors {factors[:1].tolist()}{' and 39 others' if len(factors) > 1 else ''}, sizes {sizes}",
                   (factors, sizes)) for sizes in lattices for factors in (_factors(sizes, 1), _factors(sizes, 40))]
     compare(answer, cases, index_of, {

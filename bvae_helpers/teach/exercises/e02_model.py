@@ -98,6 +98,7 @@ def check_kl(answer: Answer) -> str:
     cases = [Case(f"mu and logvar of shape {shape}", tuple(torch.randn(2, *shape, generator=generator) + 0.3))
              for shape in ((2, 3), (5, 4), (3, 7))]
     cases.append(Case("mu = 0 and logvar = 0, the prior itself", (torch.zeros(2, 3), torch.zeros(2, 3))))
+    cases.append(Case("logvar from -12 to 6", (torch.zeros(1, 4), torch.linspace(-12, 6, 4)[None])))
     compare(answer, cases, _kl, {
         "you averaged over images and latents; the KLs of the latents add up, and each image has its own":
             lambda mu, logvar: kl_divergence(mu, logvar).mean(),

@@ -55,9 +55,9 @@ def _blocked(values: list[float]) -> list[int]:
 @attempt
 def check_plateau(answer: Answer) -> str:
     losses = [[9.0, 7, 6, 6, 6, 6, 5, 5, 5, 5, 5], [5.0, 6, 4, 5, 6, 3, 4, 5, 6, 7, 8], [1.0], [4.0, 3, 2, 1],
-              [-1.0, -2, -2, -1.5, -3, -2, -2.5, -2.5, -2], [2.0] * 12]
-    settings = [(1e-3, 2), (0.5, 1), (0.1, 3), (0.2, 0), (1.0, 1), (3e-4, 0),
-                (1e-3, 0), (0.5, 2), (0.1, 0), (0.2, 1), (1.0, 0), (3e-4, 4)]
+              [-1.0, -2, -2, -1.5, -3, -2, -2.5, -2.5, -2], [2.0] * 12, [1.0, 0.99995, 0.9999, 0.99985, 0.9998]]
+    settings = [(1e-3, 2), (0.5, 1), (0.1, 3), (0.2, 0), (1.0, 1), (3e-4, 0), (0.1, 0),
+                (1e-3, 0), (0.5, 2), (0.1, 0), (0.2, 1), (1.0, 0), (3e-4, 4), (0.1, 1)]
     cases = [Case(f"losses {values}, lr = {lr}, patience = {patience}", (values, lr, patience))
              for values, (lr, patience) in zip(losses * 2, settings)]
     compare(answer, cases, _rates, {
