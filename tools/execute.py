@@ -27,8 +27,8 @@ from bvae_helpers.data.files import write_whole  # noqa: E402
 
 METADATA = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
             "language_info": {"name": "python"}}
-MOST_CHANGE = 10        # of 255: how much a palette may change one channel of one pixel
-SMALL = 1 << 16         # bytes
+VISIBLE, MOST_CHANGED = 6, 0.001      # a change of a channel, of 255, and the share of pixels that may change by more
+SMALL = 1 << 16                       # bytes
 
 
 def execute(path):
@@ -71,17 +71,22 @@ def smaller(png):
 
 
 def with_palette(picture):
-    """An RGB picture in as few colours as change no pixel by more than ``MOST_CHANGE``. If 256 are too few for that (a
-    gradient, faces), it stays as it is up to ``SMALL`` bytes, and gets the 128 colours nearest to all its pixels above.
-    """
+    """An RGB picture in as few colours as leave nearly all pixels as they are. If 256 are too few for that (a gradient,
+    faces), it stays as it is up to ``SMALL`` bytes, and gets the 128 colours nearest to all its pixels above."""
     for colours in (64, 128, 256):
         indexed = picture.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        changes = ImageChops.difference(picture, indexed.convert("RGB")).getextrema()
-        if max(largest for _, largest in changes) <= MOST_CHANGE:
+        if changed(picture, indexed.convert("RGB")) < MOST_CHANGED:
             return min(picture, indexed, key=lambda version: len(encoded(version)))
     if len(encoded(picture)) <= SMALL:
         return picture
     return picture.quantize(128, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE)
+
+
+def changed(old, new):
+    """The share of pixels of which a channel differs by more than ``VISIBLE`` between two RGB pictures."""
+    red, green, blue = ImageChops.difference(old, new).split()
+    largest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    return sum(largest.histogram()[VISIBLE + 1:]) / (old.width * old.height)
 
 
 def encoded(picture):
