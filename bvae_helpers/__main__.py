@@ -12,6 +12,7 @@ from dataclasses import MISSING, fields
 from .config import Config, is_optional, kind_of
 
 PRESETS = {"classic": Config, "sprites": Config.sprites, "falling": Config.falling, "faces": Config.faces}
+FIGURES = (".png", ".pdf", ".svg", ".jpg")
 MOST_LINES = 20     # of an error's message
 MOST_VALUES = 100_000       # of a range
 EXPECTED = (ValueError, TypeError, OSError, ImportError, ArithmeticError, RuntimeError)  # their messages are sentences
@@ -85,7 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     traverse = _add_command(commands, "traverse", TRAVERSE, run_traverse, "MODEL [options]")
     _add_model(traverse, images=1_000)
-    traverse.add_argument("--out", default="traversal.png", metavar="FILE",
+    traverse.add_argument("--out", default="traversal.png", metavar="FILE", type=figure_file,
                           help="picture to write (default %(default)s)")
     traverse.add_argument("--steps", type=int, default=9, metavar="K", help="images in a row (default %(default)s)")
 
@@ -118,7 +119,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     tradeoff = _add_command(commands, "tradeoff", TRADEOFF, run_tradeoff, "TABLE [--out FILE]")
     tradeoff.add_argument("table", metavar="TABLE", help="the table of a sweep")
-    tradeoff.add_argument("--out", default="tradeoff.png", metavar="FILE",
+    tradeoff.add_argument("--out", default="tradeoff.png", metavar="FILE", type=figure_file,
                           help="picture to write (default %(default)s)")
     return parser
 
@@ -204,6 +205,13 @@ def device_of(text: str) -> str:
     if device.type == "cuda" and (device.index or 0) >= count:
         raise argparse.ArgumentTypeError(f"no {text!r} here: torch {torch.__version__} sees {count} CUDA devices; "
                                          "leave it out")
+    return text
+
+
+def figure_file(text: str) -> str:
+    """The name of a picture to write, if its suffix is that of a format for figures."""
+    if pathlib.Path(text).suffix not in FIGURES:
+        raise argparse.ArgumentTypeError(f"{text!r} must end in .png, .pdf, .svg or .jpg")
     return text
 
 
@@ -315,6 +323,8 @@ def run_tradeoff(args):
     from . import plots
     from .training import results
 
+    if not pathlib.Path(args.table).expanduser().is_file():
+        raise FileNotFoundError(f"no table at {args.table!r}; python -m bvae_helpers sweep makes one")
     plots.set_style()
     save_figure(plots.tradeoff(results.read(args.table)), args.out)
 
@@ -330,17 +340,17 @@ def load_model(name: str, device: str | None):
     pretrained = checkpoints.pretrained_names() + checkpoints.pretrained_names(sweep=True)
     if name in pretrained:
         return checkpoints.load_pretrained(name, device)
-    if not pathlib.Path(name).is_file():
+    if not pathlib.Path(name).expanduser().is_file():
         raise FileNotFoundError(f"no checkpoint at {name!r}, and no pretrained model of that name; "
                                 f"pretrained are: {', '.join(pretrained)}")
     return checkpoints.load_model(name, device)
 
 
-def images_to_measure(args, config: Config):
+def images_to_measure(args, model):
     """Images to try a model on -> (images, data, factors or None).
 
     New draws of data with known factors; otherwise the images that the run kept for validation, or, of other data
-    (--data-path), all.
+    (--data-path), all. Raises ValueError if the data are not those of the run, or not of the model's shape.
     """
     import torch
 
@@ -348,18 +358,38 @@ def images_to_measure(args, config: Config):
 
     if args.images < 2:
         raise ValueError(f"--images must be at least 2, got {args.images}")
+    config = model.config
     if args.data_path:
         config = config.replace(data_path=args.data_path, num_images=None)
-    data = load_data(config)
+    try:
+        data = load_data(config)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if args.data_path:
+            raise
+        raise FileNotFoundError(f"{error}. If the images of this run were no file, or have moved: --data-path names "
+                                "those to measure on") from error
     if isinstance(data, FactorData):
         images, factors = render(data, args.images, args.seed)
+        check_shape(images.shape[1:], model, config)
         return images, data, factors
     images = as_images(data, config.num_images, config.seed)
+    check_shape(images.shape, model, config)
+    if not args.data_path and model.trained_on not in (None, images.fingerprint()):
+        raise ValueError(f"this run was trained on other images ({model.trained_on}) than those in "
+                         f"{config.data_path!r} now ({images.fingerprint()}): --data-path names those to measure on")
     trained, held_out = split(len(images), config.val_fraction, config.seed)
     index = held_out
     if args.data_path or len(held_out) == 0:
         index = torch.cat([held_out, trained])
     return images.take(index[:args.images]), data, None
+
+
+def check_shape(shape, model, config: Config) -> None:
+    """Raise ValueError if images of this shape are not what the model takes."""
+    wanted = (model.in_channels, model.img_size, model.img_size)
+    if tuple(shape) != wanted:
+        raise ValueError(f"the model takes images of shape {wanted}, those of {config.data_path!r} have "
+                         f"{tuple(shape)}: name others with --data-path")
 
 
 def loss_terms(model, images, config: Config) -> dict:
@@ -380,7 +410,7 @@ def loss_terms(model, images, config: Config) -> dict:
     with torch.no_grad(), tqdm(total=len(images), desc="loss", unit=" images", leave=False, disable=None) as bar:
         for x in in_batches(images, config.batch_size):
             for name, value in objective(to_batch(x, device), config.beta).items():
-                totals[name] = totals.get(name, 0) + value.double().cpu() * len(x)
+                totals[name] = totals.get(name, 0) + value.cpu().double() * len(x)
             bar.update(len(x))
     return {name: (value / len(images)).tolist() for name, value in totals.items()}
 
@@ -392,7 +422,7 @@ def run_evaluate(args):
 
     model = load_model(args.model, args.device)
     config = model.config
-    images, data, factors = images_to_measure(args, config)
+    images, data, factors = images_to_measure(args, model)
     if args.scores and factors is None:
         raise ValueError("--scores compares latents with the factors of the images, and those of these images are not "
                          "known")
@@ -423,7 +453,7 @@ def run_traverse(args):
     if args.steps < 2:
         raise ValueError(f"--steps must be at least 2, got {args.steps}")
     model = load_model(args.model, args.device)
-    images, data, factors = images_to_measure(args, model.config)
+    images, data, factors = images_to_measure(args, model)
     plots.set_style()
     save_figure(plots.signature(model, images, factors, getattr(data, "factor_names", ()), args.steps), args.out)
 
@@ -432,7 +462,7 @@ def run_export(args):
     from .explorer import export, export_onnx
 
     models = {name: load_model(name, args.device) for name in args.models}
-    images, data, factors = images_to_measure(args, models[args.models[0]].config)
+    images, data, factors = images_to_measure(args, models[args.models[0]])
     say(f"wrote {export(models, images, data, factors, args.out)}")
     if args.onnx:
         for name, model in models.items():
@@ -447,8 +477,6 @@ def save_figure(figure, path: str) -> None:
     from .data.files import write_whole
 
     kind = pathlib.Path(path).suffix.removeprefix(".")
-    if kind not in figure.canvas.get_supported_filetypes():
-        raise ValueError(f"--out {path!r} must end in .png, .pdf or .svg")
     write_whole(path, lambda file: figure.savefig(file, format=kind, dpi=150))
     say(f"wrote {path}")
 

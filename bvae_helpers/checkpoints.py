@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -18,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .config import Config
-from .data.files import first_line, write_whole
+from .config import Config, unknown_settings
+from .data.files import first_line, printable, say, write_whole
 from .model import BetaVAE
 
 __all__ = ["PRETRAINED", "check_run_state", "check_same_run", "folder", "load", "load_model", "load_optimizer",
@@ -28,6 +29,8 @@ __all__ = ["PRETRAINED", "check_run_state", "check_same_run", "folder", "load", 
 PRETRAINED = pathlib.Path(__file__).parent / "pretrained"
 PIECE = 1 << 20                 # bytes read at a time
 SHOWN = 5                       # lines of an error that lists differences
+MEANS = "encoder.fc_mu.weight"  # the weights by which those of a BetaVAE are recognised
+NETWORK = {"network", "in_channels", "hidden_dims", "latent_dim", "img_size"}   # settings that shapes of weights show
 
 # What a run of fit() keeps in a checkpoint, so that it can be resumed
 RUN_STATE = {"model_state_dict", "optimizer_state_dict", "scheduler_state_dict", "scaler_state_dict",
@@ -45,9 +48,8 @@ def save(state: dict[str, Any], path: str | os.PathLike) -> None:
     try:
         write_whole(path, lambda file: _write(state, file))
     except OSError as error:
-        raise OSError(error.errno, f"the checkpoint {str(path)!r} could not be written ({error.strerror or error}); "
-                                   "what was there before is kept. Make room or set another save_dir, then start the "
-                                   "same run again") from error
+        raise OSError(error.errno, f"the checkpoint {error.strerror}. Make room or set another save_dir, then start "
+                                   "the same run again") from error
 
 
 def _write(state, file):
@@ -68,18 +70,37 @@ def _write(state, file):
 def load(path: str | os.PathLike, map_location: str | torch.device = "cpu") -> Any:
     """Read a checkpoint without running any code in it, and in no more memory than its file's size suggests.
 
-    Raises FileNotFoundError, and ValueError for a file that is not a whole, undamaged checkpoint.
+    Raises FileNotFoundError, ValueError for a file that is not a whole, undamaged checkpoint, and torch's RuntimeError
+    for a device that this machine does not have.
     """
-    path = pathlib.Path(path)
+    path = pathlib.Path(path).expanduser()
+    if path.is_dir():
+        held = ", ".join(sorted(file.name for file in path.glob("*.pt"))[:SHOWN]) or "no .pt file"
+        raise FileNotFoundError(f"no checkpoint at {str(path)!r}: it is a folder, which holds {held}")
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at {str(path)!r}")
+    torch.empty(0, device=map_location)                  # an error of the device is not one of the file
     try:
         _check_archive(path)
         state = torch.load(path, map_location=map_location, weights_only=True)
         _check_tensors(state, path.stat().st_size)
     except Exception as error:   # a damaged pickle raises errors of any kind
-        raise ValueError(f"{str(path)!r} is not a readable checkpoint ({first_line(error)})") from error
+        raise ValueError(f"{str(path)!r} is not a readable checkpoint ({_reason(error, path)})") from error
     return state
+
+
+def _reason(error, path):
+    """Why a file could not be read, and what to do if another program's file is recognised."""
+    held = re.search(r"GLOBAL (\S+)", str(error))         # of torch's weights-only reader
+    if held:
+        return (f"it holds a {held[1]}, and only tensors and plain values are read, since all else could run code. In "
+                "the program that wrote it: torch.save(model.state_dict(), path)")
+    if path.suffix == ".safetensors":
+        return "it is a safetensors file: torch.save(safetensors.torch.load_file(path), 'model.pt') makes a checkpoint"
+    if isinstance(error, zipfile.BadZipFile) and path.read_bytes()[:1] == b"\x80":
+        return ("it is a pickle, as torch.save wrote before version 1.6. If you trust it, load it there and save "
+                "model.state_dict() with a newer torch")
+    return first_line(error)
 
 
 def _check_archive(path):
@@ -130,21 +151,22 @@ def _tensors_in(state) -> Iterator[Tensor]:
 # Models
 
 def load_model(path: str | os.PathLike, map_location: str | torch.device = "cpu") -> BetaVAE:
-    """The model in a checkpoint, in eval mode. Its settings are kept as ``model.config``.
+    """The model in a checkpoint, in eval mode.
+
+    Its settings are kept as ``model.config``, and the fingerprint of the images of its run of ``fit`` as
+    ``model.trained_on`` (None for others).
 
     Reads checkpoints of ``fit``; those of the original notebook, with settings or without; a plain ``state_dict``; and
-    all of them saved from a model in ``torch.compile`` or ``DataParallel``. Without settings the shapes of the weights
-    give those of the network, and all others have their defaults.
+    all of them saved from a model in ``torch.compile`` or ``DataParallel``. Weights that another program keeps under
+    other names, such as 'state_dict' or 'model', with a prefix or without, are found, which is said in one line; so
+    are settings that are not ours, which are left out. Settings of the network that are missing are read off the shapes
+    of the weights, and all others have their defaults.
     Raises FileNotFoundError, and ValueError for a file without weights, or with weights that do not fit its settings.
     """
     state = load(path, map_location)
-    found = state.get("model_state_dict", state) if isinstance(state, dict) else {}
-    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
-        raise ValueError(f"{str(path)!r} has no weights of a BetaVAE: no 'model_state_dict'")
-    weights = plain_keys(found)
+    weights = _weights_in(state, path)
     try:
-        settings = state.get("config") if isinstance(state, dict) else None
-        config = Config(**settings) if isinstance(settings, dict) else _config_of(weights)
+        config = _config_in(state.get("config"), weights, path)
         with torch.device("meta"):                              # shapes alone: no memory, whatever the settings say
             expected = BetaVAE.from_config(config).state_dict()
     except (TypeError, ValueError) as error:
@@ -154,8 +176,56 @@ def load_model(path: str | os.PathLike, map_location: str | torch.device = "cpu"
         raise ValueError(f"the weights in {str(path)!r} do not fit its settings:\n{_listed(differences)}")
     model = BetaVAE.from_config(config).to(map_location)
     model.load_state_dict({key: value.to(expected[key].dtype) for key, value in weights.items()})
-    model.config = config
+    model.config, model.trained_on = config, state.get("data")
     return model.eval()
+
+
+def _weights_in(state, path):
+    """The weights of the BetaVAE in a checkpoint of any program, with our names: key -> value.
+
+    They are the dict 'model_state_dict', else the checkpoint itself or another dict in it. Raises ValueError for no
+    dict, and for the weights of several models.
+    """
+    found = state.get("model_state_dict", state) if isinstance(state, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise ValueError(f"{str(path)!r} has no weights of a BetaVAE: no 'model_state_dict'")
+    if found is state:
+        places = {"": state, **{name: held for name, held in state.items() if isinstance(held, dict)}}
+    else:
+        places = {"model_state_dict": found}
+    held = [(name, prefix) for name, weights in places.items() for prefix in _prefixes(weights)]
+    if len(held) > 1:
+        several = " and ".join(repr(name or prefix) for name, prefix in held)
+        raise ValueError(f"{str(path)!r} holds the weights of several models, {several}: save the state_dict() of one")
+    if not held:
+        return plain_keys(found)                                # whose errors say what is missing
+    (name, prefix), = held
+    if prefix or name not in ("", "model_state_dict"):
+        where = f" in {name!r}" if name else ""
+        under = f" whose names begin with {prefix!r}" if prefix else ""
+        say(printable(f"{path}: took the weights{where}{under}"))
+    weights = plain_keys(places[name])
+    return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+
+
+def _prefixes(weights):
+    """What stands in front of our names in a dict of weights: nothing, or the name of a part, for each model in it."""
+    if not all(isinstance(key, str) for key in weights):
+        return []
+    return [key.removesuffix(MEANS) for key in plain_keys(weights) if f".{key}".endswith(f".{MEANS}")]
+
+
+def _config_in(settings, weights, path):
+    """The Config of a checkpoint: of its settings those that are known, of the weights' shapes those that are missing.
+
+    Settings that are not known are named in one line. Raises ValueError or TypeError for values that cannot be.
+    """
+    settings = settings if isinstance(settings, dict) else {}
+    unknown = unknown_settings(settings)
+    if unknown:
+        say(printable(f"{path}: left out settings of another program: {', '.join(map(str, unknown))}"))
+    known = {key: value for key, value in settings.items() if key not in unknown}
+    return Config(**(known if NETWORK <= known.keys() else {**_network_of(weights), **known}))
 
 
 def plain_keys(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -166,23 +236,28 @@ def plain_keys(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return plain
 
 
-def _config_of(weights):
-    """The settings of a network, read off the shapes of its weights (with ``patch`` 1); others have their defaults.
+def _network_of(weights):
+    """The settings of a network, ``NETWORK``, read off the shapes of its weights (with ``patch`` 1).
 
     Raises ValueError for weights that are not of a BetaVAE.
     """
     shapes = {key: tuple(value.shape) for key, value in weights.items() if isinstance(value, Tensor)}
     blocks = [shapes[key] for n in range(len(shapes)) if (key := f"encoder.encoder.{n}.0.weight") in shapes]
-    first = shapes.get("encoder.fc.0.weight", shapes.get("encoder.fc_mu.weight", ()))  # from features to hidden units
+    first = shapes.get("encoder.fc.0.weight", shapes.get(MEANS, ()))  # from features to hidden units
     complete = blocks and all(len(block) == 4 for block in blocks) and len(first) == 2
-    if not complete or "encoder.fc_mu.weight" not in shapes:
-        raise ValueError("it has no settings, and its weights are not those of a BetaVAE "
-                         "('encoder.encoder.0.0.weight', 'encoder.fc_mu.weight' ...)")
+    if not complete or MEANS not in shapes:
+        raise ValueError("it has no settings of the network, and its weights are not those of a BetaVAE "
+                         f"('encoder.encoder.0.0.weight', '{MEANS}' ...), but {_few(weights)}. A model of your own "
+                         "class is built and loaded by your own program, and can then be used everywhere")
     hidden_dims = [block[0] for block in blocks]
     side = round((first[1] / max(1, hidden_dims[-1])) ** 0.5)            # of the last feature map, in pixels
-    return Config(network="sprites" if "encoder.fc.0.weight" in shapes else "classic", in_channels=blocks[0][1],
-                  hidden_dims=hidden_dims, latent_dim=shapes["encoder.fc_mu.weight"][0],
-                  img_size=side * 2 ** len(hidden_dims))
+    return {"network": "sprites" if "encoder.fc.0.weight" in shapes else "classic", "in_channels": blocks[0][1],
+            "hidden_dims": hidden_dims, "latent_dim": shapes[MEANS][0], "img_size": side * 2 ** len(hidden_dims)}
+
+
+def _few(names):
+    """The first few names, for a message."""
+    return ", ".join(printable(repr(name)) for name in list(names)[:3]) or "nothing"
 
 
 def _differences(found, expected, name, same_dtype=True):

@@ -10,10 +10,14 @@ import typing
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from typing import Any
 
-__all__ = ["ALIASES", "Config", "is_optional", "kind_of"]
+__all__ = ["ALIASES", "Config", "is_optional", "kind_of", "unknown_settings"]
 
 ALIASES = {"learning_rate": "lr"}
 RETIRED = {"compile"}           # settings of older checkpoints that no longer exist: accepted and ignored
+ELSEWHERE = {                   # of other programs
+    "device": "it is an argument of fit(), and --device on the command line",
+    "num_workers": "leave it out, images are read without worker processes",
+    "optimizer": "leave it out, it is always Adam"}
 MANY = 10 ** 12                 # the largest count: more of anything is a mistake
 MOST_BLOCKS = 16                # the longest list of numbers
 
@@ -32,7 +36,7 @@ class Config:
 
     ``Config(**dictionary)`` takes the classic dictionary as it is; ``learning_rate`` is accepted for ``lr``. Values
     are kept as plain Python numbers and strings, whatever their type was, so that a checkpoint can hold them.
-    Raises TypeError for an unknown setting, naming the nearest known one, and ValueError for a value out of range,
+    Raises TypeError for unknown settings, naming the nearest known ones, and ValueError for a value out of range,
     naming the range. Presets: ``Config.sprites()``, ``Config.falling()``, ``Config.faces()``.
     """
 
@@ -93,11 +97,10 @@ class Config:
     log_every: int = knob(50, "steps between two points of the curves", 1, MANY)
 
     def __init__(self, **values: Any):
+        unknown = unknown_settings(values)
+        if unknown:
+            raise TypeError("; ".join(map(_instead_of, unknown)))
         values = {ALIASES.get(key, key): value for key, value in values.items() if key not in RETIRED}
-        names = [f.name for f in fields(self)]
-        for key in values.keys() - set(names):
-            near = difflib.get_close_matches(key, names + list(ALIASES), n=1, cutoff=0.0)[0]
-            raise TypeError(f"unknown setting {key!r}; the nearest known one is {near!r}")
         for f in fields(self):
             default = f.default_factory() if f.default is MISSING else f.default
             setattr(self, f.name, _checked(f, values.get(f.name, default)))
@@ -145,7 +148,9 @@ class Config:
             raise ValueError(f"settings are read from .json or .toml, not {path.name!r}")
         try:
             settings = readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
-        except (ValueError, RecursionError) as error:       # not UTF-8, not JSON or TOML, or nested too deeply
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{str(path)!r} is not in UTF-8: save it in this encoding ({error})") from error
+        except (ValueError, RecursionError) as error:       # not JSON or TOML, or nested too deeply
             raise ValueError(f"{str(path)!r} is not a readable {path.suffix} file: {error}") from error
         if not isinstance(settings, dict):
             raise ValueError(f"{str(path)!r} must hold one table of settings, such as {{\"beta\": 4}}")
@@ -158,6 +163,19 @@ class Config:
     def replace(self, **changes: Any) -> "Config":
         """A copy with some settings changed, and checked."""
         return Config(**{**self.to_dict(), **changes})
+
+
+def unknown_settings(values: dict[str, Any]) -> list[str]:
+    """Those of the keys that are no settings, in their order."""
+    return [key for key in values if key not in {f.name for f in fields(Config)} | ALIASES.keys() | RETIRED]
+
+
+def _instead_of(key):
+    """What to say of a key that is no setting."""
+    if key in ELSEWHERE:
+        return f"unknown setting {key!r}: {ELSEWHERE[key]}"
+    near = difflib.get_close_matches(key, [f.name for f in fields(Config)] + list(ALIASES), n=1, cutoff=0.0)[0]
+    return f"unknown setting {key!r}; the nearest known one is {near!r}"
 
 
 def is_optional(f: Field) -> bool:
@@ -183,6 +201,8 @@ def _checked(f, value):
         return value
     if kind is str:
         choices = f.metadata["choices"]
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError(f"{f.name} must not hold the character of number 0, got {_short(value)}")
         if not isinstance(value, str) or (choices and value not in choices):
             raise ValueError(f"{f.name} must be {' or '.join(choices or ['a string'])}, got {_short(value)}")
         return value

@@ -9,18 +9,20 @@ Shapes: N images, D latents, K steps of a traversal.
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor, nn
 
 from .data import as_images, to_batch
+from .data.files import first_line
 from .losses import kl_divergence
 from .model import unwrap
 
 __all__ = ["ACTIVE_NATS", "active", "decode", "encode", "evaluating", "interpolate", "kl_per_latent", "latent_ranges",
            "lerp", "rank_latents", "reconstruct", "slerp", "traversal_limits", "traversals", "traverse"]
 
+SIDES = (64, 28, 32, 128, 16, 8, 48, 96, 224, 256)     # of images, tried when those given do not fit an encoder
 ACTIVE_NATS = 0.1       # a latent with a larger mean KL is active, any other is collapsed
 
 
@@ -48,19 +50,55 @@ def encode(model: nn.Module, images, batch_size: int = 256) -> tuple[Tensor, Ten
     with evaluating(model):
         for index in torch.arange(len(source)).split(batch_size):
             x = to_batch(source.take(index), device).to(dtype)
-            parts.append(torch.stack(_pair(model.encoder(x), len(x))).float().cpu())
+            parts.append(torch.stack(_pair(_encoded(model, x), len(x))).float().cpu())
     return torch.cat(parts, dim=1).unbind(0)
+
+
+def _encoded(model, x):
+    """``model.encoder(x)``; ValueError, naming the shape that it takes, for images of another."""
+    try:
+        return model.encoder(x)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        fitting = _fitting_shape(model, x)
+        takes = f"takes images of shape {fitting}" if fitting else "cannot take these images"
+        raise ValueError(f"the encoder {takes}, got {tuple(x.shape[1:])}: give images of the size and the channels "
+                         f"that the model was made for ({first_line(error)})") from error
+
+
+def _fitting_shape(model, x):
+    """The shape (C, S, S) of images that an encoder takes, found by trying usual ones; None if it takes none."""
+    for channels, side in itertools.product((1, 3, x.shape[1]), SIDES):
+        with suppress(RuntimeError, ValueError):
+            _pair(model.encoder(x.new_zeros(1, channels, side, side)), 1)
+            return channels, side, side
+    return None
 
 
 def decode(model: nn.Module, z: Tensor, batch_size: int = 256) -> Tensor:
     """Latents (N, D) -> images (N, C, S, S) in [0, 1]."""
     model = unwrap(model)
     device, dtype = _where(model)
+    d = getattr(model, "latent_dim", z.shape[-1])
+    if z.ndim != 2 or z.shape[1] != d:
+        raise ValueError(f"this model has {d} latents: z must have shape (N, {d}), got {tuple(z.shape)}")
     with evaluating(model):
-        images = torch.cat([model.decoder(part.to(device, dtype)).float().cpu() for part in z.split(batch_size)])
-    if images.ndim != 4:
+        images = torch.cat([_decoded(model, part.to(device, dtype)).float().cpu() for part in z.split(batch_size)])
+    if images.ndim != 4 or images.shape[2] != images.shape[3]:
         raise ValueError(f"the decoder must return images (N, C, S, S), got {tuple(images.shape)}")
     return images
+
+
+def _decoded(model, z):
+    """``model.decoder(z)``; ValueError if it takes another number of latents."""
+    try:
+        return model.decoder(z)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise ValueError(f"the decoder cannot take codes of shape {tuple(z.shape)}, though the encoder gives them or "
+                         f"latent_dim says so ({first_line(error)})") from error
 
 
 def _pair(codes, n):
@@ -84,8 +122,21 @@ def _where(model):
 
 
 def reconstruct(model: nn.Module, images) -> Tensor:
-    """Images -> their reconstructions from the mean code, (N, C, S, S) in [0, 1]."""
-    return decode(model, encode(model, images)[0])
+    """Images -> their reconstructions from the mean code, (N, C, S, S) in [0, 1].
+
+    Raises ValueError for a decoder whose images have another shape than the encoder's.
+    """
+    images = as_images(images)
+    pictures = decode(model, encode(model, images)[0])
+    _check_alike(pictures, images)
+    return pictures
+
+
+def _check_alike(pictures, images):
+    """Raise ValueError unless a decoder's pictures have the shape of the images, which the encoder takes."""
+    if tuple(pictures.shape[1:]) != images.shape:
+        raise ValueError(f"the decoder returns images of shape {tuple(pictures.shape[1:])}, the encoder takes "
+                         f"{images.shape}: they must be alike")
 
 
 def kl_per_latent(mu: Tensor, logvar: Tensor) -> Tensor:

@@ -162,7 +162,9 @@ class BetaVAE(nn.Module):
 def _check_images(x, shape):
     """Raise ValueError unless ``x`` is a batch of float images of the given shape (C, S, S)."""
     if x.ndim != 4 or tuple(x.shape[1:]) != shape:
-        raise ValueError(f"this model takes images of shape (B, {', '.join(map(str, shape))}), got {tuple(x.shape)}")
+        raise ValueError(f"this model takes images of shape (B, {', '.join(map(str, shape))}), got {tuple(x.shape)}: "
+                         f"make them {shape[1]} x {shape[2]} pixels with {shape[0]} channels, as ImageFolder(path, "
+                         f"img_size={shape[1]}, in_channels={shape[0]}) does")
     if not x.is_floating_point():
         raise ValueError(f"images must be floats in [0, 1], got {x.dtype}; divide uint8 images by 255")
 

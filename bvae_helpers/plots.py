@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
 
 from . import latents as L
-from .data import as_images, to_batch, to_rgb
+from .data import Images, as_images, to_batch, to_rgb
 from .metrics import factor_entropies, mutual_information
 
 __all__ = ["COLOURS", "DPI", "SHOWN_DPI", "Shown", "carried", "curves", "diagram", "early_pictures", "factor_report",
@@ -182,7 +182,7 @@ def signature(model: nn.Module, images, factors: Tensor | None = None, factor_na
     labels, collapsed = latent_labels(mu, logvar, factors, factor_names)
     order = L.rank_latents(mu, logvar)[:most].tolist()
     first = images.take(torch.arange(min(steps, len(images))))
-    pictures = [first, L.decode(model, mu[:steps]), *_traversal_rows(model, mu, collapsed, order, steps)]
+    pictures = [first, L.reconstruct(model, Images(first)), *_traversal_rows(model, mu, collapsed, order, steps)]
     names = ["original", "reconstruction", *(labels[d] for d in order)]
     return rows(pictures, names, dimmed=[2 + r for r, d in enumerate(order) if collapsed[d]])
 
@@ -282,7 +282,8 @@ def latent_maps(models: dict[str, nn.Module], images, values: Sequence[float], s
         mu, logvar = L.encode(model, images)
         reach = max(2.5, 1.05 * float(mu.abs().max()))
         _map_of_codes(above, mu, logvar, values)
-        above.set(title=title, xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+        above.set_title(title, parse_math=False)
+        above.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
         line = torch.linspace(-reach, reach, side)
         z = torch.cartesian_prod(line.flip(0), line).flip(1)            # row by row: z1 falls, z0 rises
         canvas, _ = sheet(L.decode(model, z).unflatten(0, (side, side)).unbind(0))
@@ -311,8 +312,10 @@ def lines(x: Sequence[float], series: dict, xlabel: str, ylabel: str, title: str
     for label, values in series.items():
         its_x, y = values if isinstance(values, tuple) else (x, values)
         ax.plot(its_x, y, label=label)
-    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    ax.legend()
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set_title(title, parse_math=False)
+    for text in ax.legend().get_texts():
+        text.set_parse_math(False)
     return figure
 
 
@@ -475,7 +478,7 @@ def heat_map(tables: dict, row_names: Sequence[str], column_names: Sequence[str]
             _write(ax, c, r, value, image)
         ax.set_xticks(range(len(column_names)), column_names, fontsize=9, parse_math=False, **slanted)
         ax.set_yticks(range(len(row_names)), row_names, parse_math=False)
-        ax.set_title(title, fontsize=10)
+        ax.set_title(title, fontsize=10, parse_math=False)
         ax.tick_params(length=0)
         _bare(ax)
     return figure

@@ -7,7 +7,7 @@ from torch import nn
 
 from bvae_helpers import latents, metrics, plots
 from bvae_helpers.data import Sprites, render
-from bvae_helpers.explorer import LatentExplorer
+from bvae_helpers.explorer import LatentExplorer, export
 from bvae_helpers.training import fit
 
 SIDE = 16
@@ -112,6 +112,11 @@ def test_factors_that_cannot_be_named_do_not_cost_the_picture():
         assert LatentExplorer(model, these, Sprites(), those).message.value == ""
     names = [r"$\badcommand$", "100 %", "a_b", "$", "^"]
     plots.plt.close(plots.rows([images[:2]] * 2, names[:2], titles=names[:2]))
+    for figure in (plots.lines([1, 2], {names[0]: [1, 2]}, "x", "y", names[0]),
+                   plots.heat_map({names[0]: torch.eye(2)}, names[:2], names[:2]),
+                   plots.latent_maps({names[0]: Theirs(latents=2)}, images[:4], range(4))):
+        figure.canvas.draw()
+        plots.plt.close(figure)
 
 
 def test_scores():
@@ -147,3 +152,64 @@ def test_an_encoder_that_returns_something_else_is_named(returned, said):
         fit(model, torch.rand(4, 1, 8, 8), device="cpu")
     with pytest.raises(TypeError, match="got a str; checkpoints.load_model"):
         latents.encode("best_model.pt", torch.rand(4, 1, 8, 8))
+
+
+class Strided(nn.Module):
+    """An encoder of one convolution, whose linear layer fits 16 x 16 pixels."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.out = nn.Conv2d(1, 2, 3, 2, 1), nn.Linear(2 * 64, 6)
+
+    def forward(self, x):
+        return self.out(self.conv(x).flatten(1)).chunk(2, dim=1)
+
+
+def actions(model, images, tmp_path):
+    """What a person does with a model and images."""
+    return (lambda: latents.reconstruct(model, images), lambda: plots.signature(model, images),
+            lambda: LatentExplorer(model, images), lambda: export(model, images, path=tmp_path / "page.html"))
+
+
+@pytest.mark.parametrize("encoder", (Halves(1, 3), Strided()))
+@pytest.mark.parametrize("shape", ((1, 64, 64), (3, 16, 16), (1, 16, 12)))
+def test_images_of_another_shape_are_refused_with_both_shapes(tmp_path, encoder, shape):
+    model, images = Theirs(), torch.rand(4, *shape)
+    model.encoder = encoder
+    said = rf"takes images of shape .1, 16, 16., got .{str(shape)[1:-1]}.: give images of the size"
+    for action in actions(model, images, tmp_path):
+        with pytest.raises(ValueError, match=said):
+            action()
+
+
+def test_an_encoder_that_fails_for_another_reason_is_quoted():
+    class Broken(nn.Module):
+        def forward(self, x):
+            raise RuntimeError("no such table")
+
+    model = Theirs()
+    model.encoder = Broken()
+    with pytest.raises(ValueError, match="cannot take these images, got .1, 16, 16.: .*no such table"):
+        latents.encode(model, small(4)[0])
+
+
+@pytest.mark.parametrize("shape, said", [
+    ((1, 32, 32), r"returns images of shape .1, 32, 32., the encoder takes .1, 16, 16."),
+    ((3, 16, 16), r"returns images of shape .3, 16, 16., the encoder takes .1, 16, 16."),
+    ((1, 8, 32), r"must return images .N, C, S, S., got")])
+def test_a_decoder_of_another_shape_is_refused(tmp_path, shape, said):
+    model, images = Theirs(), small(30)[0]
+    model.decoder = nn.Sequential(nn.Linear(3, int(np.prod(shape))), nn.Unflatten(1, shape))
+    for action in actions(model, images, tmp_path):
+        with pytest.raises(ValueError, match=said):
+            action()
+
+
+def test_codes_that_a_decoder_cannot_take():
+    model = Theirs()
+    for z in (torch.zeros(2, 5), torch.zeros(3)):
+        with pytest.raises(ValueError, match="this model has 3 latents: z must have shape .N, 3., got"):
+            latents.decode(model, z)
+    model.decoder = nn.Linear(4, 9)
+    with pytest.raises(ValueError, match="decoder cannot take codes of shape .2, 3."):
+        latents.decode(model, torch.zeros(2, 3))

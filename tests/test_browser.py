@@ -31,6 +31,7 @@ first = explorer.order[0]
 explorer.sliders[first].observe(lambda change: setattr(value, "value", str(change["new"])), "value")
 display(value, drawn)
 """
+SET = "explorer.set(explorer.order[0], explorer.sliders[explorer.order[0]].max)"
 BREAKS = """
 import time
 decode = explorer.panel.model.decoder.forward
@@ -63,7 +64,7 @@ def course(tmp_path_factory):
     shutil.copy(ROOT / "notebooks" / "00_quickstart.ipynb", root / "notebooks")
     probe = nbformat.read(ROOT / "notebooks" / "00_quickstart.ipynb", 4)
     made = next(i for i, c in enumerate(probe.cells) if c.source.startswith("explorer = LatentExplorer("))
-    for name, cells in (("probe", [PROBE]), ("brittle", [PROBE, BREAKS])):
+    for name, cells in (("probe", [PROBE]), ("brittle", [PROBE, BREAKS]), ("set", [SET])):
         probe.cells = [*probe.cells[:made + 1], *map(nbformat.v4.new_code_cell, cells)]
         nbformat.write(probe, root / "notebooks" / f"{name}.ipynb")
     return root
@@ -131,9 +132,81 @@ def test_quickstart_runs_and_a_dragged_slider_moves_the_picture(quickstart, caps
         print(f"\n  first slider {quickstart.seconds:.1f} s after opening")
     box = lab.explorer(quickstart)
     assert quickstart.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    before = picture(quickstart)
     for _ in lab.drag(quickstart, lab.sliders(box).nth(0), [0.1, 0.9]):
-        before = picture(quickstart)
         until(quickstart, lambda before=before: picture(quickstart) != before)
+        before = picture(quickstart)
+
+
+def test_run_all_leaves_the_sliders_where_a_cell_has_set_them(server, chromium):
+    """The browser's first echo arrives late; it must not count as a move."""
+    page = opened(server, chromium, "set")
+    page.wait_for_timeout(1000)                             # for the echo
+    handle = lab.sliders(lab.explorer(page)).first.locator(".noUi-handle")
+    assert handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
+    page.close()
+
+
+def test_every_control_and_every_picture_has_a_name(quickstart):
+    for number in (0, 1):
+        box = lab.explorer(quickstart, number)
+        box.scroll_into_view_if_needed()                    # JupyterLab hides what is far away
+        until(quickstart, lambda box=box: lab.sliders(box).first.locator(".noUi-handle").get_attribute("aria-label"))
+        for slider in lab.sliders(box).all():
+            label = slider.locator(".widget-label").inner_text()
+            assert box.get_by_role("slider", name=label, exact=True).count() >= 1 and "nats" in label
+            assert box.get_by_role("button", name=f"reset {label}", exact=True).count() >= 1
+        for name in ("play", "stop", "repeat"):
+            assert box.get_by_role("button", name=name).count() == 1
+        assert box.get_by_role("combobox", name="interpolate to").count() == 1
+        assert all(image.get_attribute("alt") for image in box.locator("img.widget-image").all())
+
+
+@pytest.fixture
+def wide(quickstart):
+    """The quickstart in a window of a laptop's width."""
+    size = quickstart.viewport_size
+    quickstart.set_viewport_size({"width": 1400, "height": 1000})
+    quickstart.wait_for_timeout(500)
+    yield quickstart
+    quickstart.set_viewport_size(size)
+
+
+def test_pictures_stand_beside_the_sliders(wide):
+    box = lab.explorer(wide)
+    shown = box.locator("img.widget-image").nth(1).bounding_box()
+    slider = lab.sliders(box).first
+    assert shown["x"] + shown["width"] <= slider.bounding_box()["x"]
+    assert slider.locator(".noUi-base").bounding_box()["width"] > 170
+
+
+def test_two_models_stand_side_by_side(wide):
+    box = lab.explorer(wide, 1)
+    one, other = (box.locator(".bvae-now").nth(k).bounding_box() for k in (0, 1))
+    assert one["y"] == other["y"] and one["x"] + one["width"] < other["x"]
+    columns = [lab.sliders(box).nth(0).bounding_box(), lab.sliders(box).last.bounding_box()]
+    assert columns[0]["x"] + columns[0]["width"] <= other["x"] <= columns[1]["x"] and columns[0]["y"] > one["y"]
+
+
+def test_no_label_is_cut_off(wide):
+    for number in (0, 1):
+        texts = lab.explorer(wide, number).locator("button, .widget-label, .widget-html-content span")
+        cut = texts.evaluate_all("all => all.filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth)"
+                                 ".map(e => e.textContent)")
+        assert cut == []
+
+
+def test_source_code_is_not_broken_in_mid_word(wide):
+    """A line of 120 columns, the longest that the package has, fits into a window of 1,400 pixels."""
+    room = wide.locator(".jp-RenderedMarkdown").first.evaluate("""markdown => {
+        const code = document.createElement('pre');
+        code.innerHTML = '<code>' + 'x'.repeat(120) + '</code>';
+        markdown.append(code);
+        const lines = code.firstChild.getClientRects().length;
+        code.remove();
+        return lines;
+    }""")
+    assert room == 1
 
 
 def test_no_question_about_news_covers_the_page(quickstart):
@@ -157,20 +230,50 @@ def test_latency_from_the_mouse_to_the_picture(quickstart, capsys):
 
 
 def test_collapsed_latents_unfold(quickstart):
+    """Their sliders are made then, and have names, too."""
     box = lab.explorer(quickstart)
-    before = lab.sliders(box).count()
+    box.scroll_into_view_if_needed()
+    assert lab.sliders(box).count() < 10
     box.get_by_text("collapsed latents").click()
-    until(quickstart, lambda: sum(s.is_visible() for s in lab.sliders(box).all()) == 10 > before)
+    until(quickstart, lambda: box.get_by_role("slider", name="nats").count() == 10)
     box.get_by_text("collapsed latents").click()
 
 
-def test_the_gif_saves(quickstart):
-    box = lab.explorer(quickstart)
-    box.get_by_role("button", name="make GIF").click()
-    with quickstart.expect_download() as download:
-        box.get_by_text("latents.gif").click()
-    gif = Image.open(download.value.path())
+def saved(page, button, name, path):
+    """Press a button of the explorer and follow the link that it offers; nothing on the page moves meanwhile."""
+    box = lab.explorer(page)
+    place = lab.sliders(box).first.bounding_box()["y"] - box.bounding_box()["y"]
+    box.get_by_role("button", name=button).click()
+    link = box.get_by_text(f"save {name}")
+    link.wait_for(timeout=60_000)
+    assert lab.sliders(box).first.bounding_box()["y"] - box.bounding_box()["y"] == place
+    assert "underline" in link.evaluate("link => getComputedStyle(link).textDecorationLine")
+    with page.expect_download() as download:
+        link.click()
+    download.value.save_as(path)
+    return path
+
+
+def test_pictures_save(quickstart, tmp_path):
+    gif = Image.open(saved(quickstart, "make GIF", "latents.gif", tmp_path / "latents.gif"))
     assert gif.format == "GIF" and gif.n_frames > 20
+    assert Image.open(saved(quickstart, "make PNG", "latents.png", tmp_path / "latents.png")).format == "PNG"
+
+
+def test_the_saved_page_opens_and_its_sliders_move_the_picture(quickstart, chromium, tmp_path):
+    path = saved(quickstart, "make page", "latents.html", tmp_path / "latents.html")
+    page, errors = chromium.new_page(), []
+    page.on("pageerror", lambda error: errors.append(error))
+    page.goto(path.as_uri())
+    slider = page.locator(".latent input[type=range]").first
+    slider.wait_for(timeout=60_000)
+    look = "canvases => canvases.map(canvas => canvas.toDataURL()).join()"
+    before = page.locator("canvas").evaluate_all(look)
+    slider.focus()
+    page.keyboard.press("End")
+    until(page, lambda: page.locator("canvas").evaluate_all(look) != before)
+    assert errors == []
+    page.close()
 
 
 def test_the_filmstrip_and_the_thumbnails_can_be_clicked(quickstart):

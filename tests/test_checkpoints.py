@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import new_model, same_state, small_config
+from torch import nn
 
 from bvae_helpers import checkpoints as C
 from bvae_helpers.config import Config
@@ -141,6 +142,66 @@ def test_load_model_reads_weights_of_wrapped_models(tmp_path, wrap):
     model = new_model(config)
     C.save({"model_state_dict": wrap(model.state_dict()), "config": config.to_dict()}, tmp_path / "x.pt")
     assert same_state(C.load_model(tmp_path / "x.pt").state_dict(), model.state_dict())
+
+
+@pytest.mark.parametrize("place, prefix, said", [
+    ("state_dict", "", "the weights in 'state_dict'\n"), ("model", "", "the weights in 'model'\n"),
+    ("", "model.", "the weights whose names begin with 'model.'\n"),
+    ("state_dict", "module.vae._orig_mod.", "the weights in 'state_dict' whose names begin with 'vae.'\n")])
+def test_load_model_finds_the_weights_of_other_programs(tmp_path, capsys, place, prefix, said):
+    model = new_model(small_config())
+    weights = {prefix + key: value for key, value in model.state_dict().items()}
+    C.save({place: weights, "epoch": 3} if place else weights, tmp_path / "x.pt")
+    loaded = C.load_model(tmp_path / "x.pt")
+    assert same_state(loaded.state_dict(), model.state_dict()) and loaded.trained_on is None
+    assert capsys.readouterr().out.endswith(said)
+
+
+def test_load_model_takes_one_model_only(tmp_path):
+    weights = new_model(small_config()).state_dict()
+    two = {f"{part}.{key}": value for part in ("ema", "model") for key, value in weights.items()}
+    for state, said in (({"model": weights, "ema": weights}, "'model' and 'ema'"), (two, "'ema.' and 'model.'")):
+        C.save(state, tmp_path / "x.pt")
+        with pytest.raises(ValueError, match=f"x.pt.*several models, {said}: save the state_dict"):
+            C.load_model(tmp_path / "x.pt")
+
+
+def test_load_model_leaves_settings_of_other_programs_out(tmp_path, capsys):
+    config = small_config(beta=2.0)
+    weights = new_model(config).state_dict()
+    for settings in ({**config.to_dict(), "device": "cuda", "workers": 4}, {"beta": 2.0, "device": 1, "workers": 4}):
+        C.save({"model_state_dict": weights, "config": settings}, tmp_path / "x.pt")
+        loaded = C.load_model(tmp_path / "x.pt")
+        assert capsys.readouterr().out.endswith("left out settings of another program: device, workers\n")
+        assert same_state(loaded.state_dict(), weights) and loaded.beta == 2.0
+
+
+class Odd(nn.Module):
+    """A class that torch does not know."""
+
+
+@pytest.mark.parametrize("write, said", [
+    (lambda path: torch.save(Odd(), path), r"it holds a \S+\.Odd, .*torch.save.model.state_dict"),
+    (lambda path: torch.save({}, path, _use_new_zipfile_serialization=False), "a pickle, as torch.save wrote before"),
+    (lambda path: path.write_bytes(b"{}"), "safetensors.torch.load_file")])
+def test_files_of_other_programs_are_recognised(tmp_path, write, said):
+    write(tmp_path / "x.safetensors" if "safetensors" in said else tmp_path / "x.pt")
+    with pytest.raises(ValueError, match=f"not a readable checkpoint .*{said}"):
+        C.load(next(tmp_path.iterdir()))
+    with pytest.raises(FileNotFoundError, match="it is a folder, which holds (x.pt|no .pt file)"):
+        C.load(tmp_path)
+
+
+def test_a_device_that_is_not_there_is_no_fault_of_the_file(tmp_path):
+    C.save(STATE, tmp_path / "x.pt")
+    with pytest.raises(RuntimeError, match="mps|cuda|NVIDIA"):
+        C.load(tmp_path / "x.pt", "cuda:99" if torch.cuda.is_available() else "cuda")
+
+
+def test_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    C.save(STATE, "~/x.pt")
+    assert os.listdir(tmp_path) == ["x.pt"] and C.load("~/x.pt")["epoch"] == 3
 
 
 def test_load_model_names_the_weights_that_do_not_fit(tmp_path):

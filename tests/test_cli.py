@@ -3,18 +3,21 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
 
 import pytest
 import torch
+from conftest import new_model, small_config, small_pictures
 from PIL import Image
 
 from bvae_helpers import __main__ as cli
 from bvae_helpers import checkpoints
 from bvae_helpers.__main__ import main, make_parser
 from bvae_helpers.config import Config, kind_of
+from bvae_helpers.training import fit, results
 
 TINY = ["train", "--preset", "sprites", "--num-images", "48", "--epochs", "1", "--batch-size", "16",
         "--hidden-dims", "4", "8", "--latent-dim", "3", "--device", "cpu"]
@@ -155,6 +158,35 @@ def test_folder_of_pictures(folder, capsys):
     assert Image.open("traversal.png").width > 100
 
 
+def test_a_run_on_other_images_than_the_folder_holds_is_not_measured_on_those(folder, capsys):
+    """A tensor was trained on, and the config's data_path, which nobody looked at, is a folder of other pictures."""
+    config = small_config("made", data_path="pictures")
+    fit(new_model(config), small_pictures(40), config, progress=False, device="cpu")
+    for command in (["evaluate"], ["traverse"], ["export"]):
+        said = error_of(capsys, [*command, "made/final_model.pt", "--device", "cpu"])
+        assert "no folder at 'pictures'" in said and "--data-path names those to measure on" in said
+    (folder / "pictures").mkdir()
+    for k in range(20):
+        Image.new("L", (20, 20), 12 * k).save(folder / "pictures" / f"{k}.png")
+    for command in (["evaluate"], ["traverse"], ["export"]):
+        said = error_of(capsys, [*command, "made/final_model.pt", "--device", "cpu"])
+        assert "was trained on other images (40 x (1, 16, 16), " in said and "now (20 x (1, 16, 16), " in said
+    main(["evaluate", "made/final_model.pt", "--data-path", "pictures", "--device", "cpu"])
+    assert capsys.readouterr().out.startswith("20 images")
+
+
+def test_the_home_folder_in_every_path(folder, trained, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    for row in results.shipped():
+        results.add("~/made.csv", row)
+    shutil.copy(trained, folder / "copy.pt")
+    main(["traverse", "~/copy.pt", "--images", "64", "--out", "~/t.png", "--steps", "3", "--device", "cpu",
+          "--data-path", "sprites"])
+    main(["export", "~/copy.pt", "--images", "64", "--out", "~/t.html", "--device", "cpu", "--data-path", "sprites"])
+    main(["tradeoff", "~/made.csv", "--out", "~/u.png"])
+    assert {"t.png", "t.html", "u.png", "made.csv"} <= set(os.listdir(folder)) and "~" not in os.listdir(folder)
+
+
 def test_traverse_draws_a_picture(trained, folder, capsys):
     main(["traverse", trained, "--images", "64", "--out", "figures/t.png", "--steps", "5", "--device", "cpu"])
     assert "figures/t.png" in capsys.readouterr().out
@@ -190,7 +222,14 @@ def test_export_writes_a_page(trained, folder, capsys):
     (["evaluate", "btcvae", "--images", "1"], "--images must be at least 2"),
     (["evaluate", "btcvae", "--images", "5"], "5 samples are fewer"),
     (["evaluate", "btcvae", "--scores", "--data-path", "pictures"], "--scores compares latents with the factors"),
-    (["traverse", "btcvae", "--images", "64", "--out", "t.nothing"], "must end in .png, .pdf or .svg"),
+    (["traverse", "btcvae", "--images", "64", "--out", "t.nothing"], "must end in .png, .pdf, .svg or .jpg"),
+    (["traverse", "btcvae", "--images", "64", "--out", "/"], "'/' must end in .png"),
+    (["export", "btcvae", "--images", "64", "--out", "pictures"], "'pictures' could not be written (it is a folder"),
+    (["evaluate", "btcvae", "--images", "20", "--data-path", "faces"],
+     "takes images of shape (1, 64, 64), those of 'faces' have (3, 64, 64): name others with --data-path"),
+    (["traverse", "btcvae", "--images", "20", "--data-path", "faces"], "those of 'faces' have (3, 64, 64)"),
+    (["export", "btcvae", "--images", "20", "--data-path", "faces"], "those of 'faces' have (3, 64, 64)"),
+    (["tradeoff", "nowhere.csv"], "no table at 'nowhere.csv'; python -m bvae_helpers sweep makes one"),
     (["sweep", "--seed", "3:3"], "the range '3:3' is empty"),
     (["sweep", "--seed", "5:3"], "the range '5:3' is empty"),
     (["sweep", "--seed", "0:1000000000"], "has more than 100,000 numbers"),
@@ -268,7 +307,7 @@ def test_a_picture_is_written_whole_or_not_at_all(trained, folder, capsys, monke
     (folder / "t.png").write_bytes(b"the old picture")
     monkeypatch.setattr(Figure, "savefig", full_disk)
     said = error_of(capsys, ["traverse", trained, "--images", "64", "--out", "t.png", "--device", "cpu"])
-    assert "No space left on device" in said
+    assert "'t.png' could not be written (No space left on device); what was there before is kept" in said
     assert (folder / "t.png").read_bytes() == b"the old picture"
     assert [path.name for path in folder.iterdir() if "t.png" in path.name] == ["t.png"]
 

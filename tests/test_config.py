@@ -34,6 +34,14 @@ def test_an_unknown_key_names_the_nearest(wrong, near):
         Config(**{wrong: 1})
 
 
+def test_all_unknown_keys_are_named_and_those_of_other_programs_explained():
+    said = "'device': it is an argument of fit.*'num_workers': leave it out.*'betta'; .*'beta'"
+    with pytest.raises(TypeError, match=said):
+        Config(device="cuda", num_workers=4, betta=3.0)
+    with pytest.raises(ValueError, match=r"save_dir must not hold the character of number 0, got 'a\\x00b'"):
+        Config(save_dir="a\0b")
+
+
 @pytest.mark.parametrize("name, value, said", [
     ("beta", -1, "from 0.0 to"), ("beta", float("nan"), "from 0.0 to"), ("beta", "four", "four"),
     ("latent_dim", 0, "from 1 to 4096"), ("latent_dim", 2.5, "whole number"), ("img_size", 7, "from 8 to 1024"),
@@ -83,6 +91,12 @@ def test_the_falling_preset_is_sprites_with_a_beta_that_has_fallen_after_two_thi
     assert (beta_at(0, config), beta_at(config.schedule_steps, config), beta_at(steps, config)) == (64, 4, 4)
     unchanged = ("data_path", "in_channels", "img_size", "network", "latent_dim", "reconstruction", "batch_size")
     assert all(getattr(config, name) == getattr(Config.sprites(), name) for name in unchanged)
+
+
+def test_settings_in_another_encoding_are_refused(tmp_path):
+    (tmp_path / "run.toml").write_text("beta = 3", encoding="utf-16")
+    with pytest.raises(ValueError, match="run.toml' is not in UTF-8: save it in this encoding"):
+        Config.load(tmp_path / "run.toml")
 
 
 def test_settings_from_files(tmp_path):

@@ -158,7 +158,8 @@ GREY = torch.arange(2 * 16 * 16).view(2, 1, 16, 16) % 256
     (GREY * 257, GREY, "16 bits"), ((GREY.numpy() * 257).astype(np.uint16), GREY, "16 bits"),
     (GREY > 99, (GREY > 99) * 255, ""), ((GREY > 99).to(torch.uint8), (GREY > 99) * 255, "black and white"),
     ((GREY > 99).numpy().astype(np.int8), (GREY > 99) * 255, "black and white"),
-    (GREY.permute(0, 2, 3, 1).to(torch.uint8).expand(-1, -1, -1, 3), GREY.expand(-1, 3, -1, -1), "channels last")])
+    *[(GREY.permute(0, 2, 3, 1).to(torch.uint8).expand(-1, -1, -1, c), GREY.expand(-1, c, -1, -1), "channels last")
+      for c in (3, 5, 13)], (np.ma.masked_array(GREY.numpy()), GREY, "")])
 def test_common_forms_of_images_are_recognised(images, expected, said, capsys):
     found = D.as_images(images)
     assert found.source.dtype == torch.uint8 and torch.equal(found.source.long(), expected.long())
@@ -167,7 +168,9 @@ def test_common_forms_of_images_are_recognised(images, expected, said, capsys):
 
 
 @pytest.mark.parametrize("images, said", [
-    (GREY.float(), "divide by 255"), (GREY.float() / 127.5 - 1, "rescale"), (GREY.float() * float("nan"), "NaN"),
+    (GREY.float(), "divide by 255"), (GREY.float() / 51, "values from 0 to 5: rescale"),
+    (np.ma.masked_array(GREY.numpy(), GREY.numpy() > 250), "10 values of the images are masked, .*array.filled.0."),
+    (GREY.float() / 127.5 - 1, "rescale"), (GREY.float() * float("nan"), "NaN"),
     (GREY - 1, "values from -1 to 254"), (GREY * 70000, "0 to 255"), (GREY.to(torch.complex64), "uint8 or float"),
     (torch.zeros(3, 1, 0, 0), "uint8 or float"), (torch.zeros(4, 5), "shape .N, C, S, S."),
     (np.array(["a"]), "must be numbers"), (np.array([None]), "must be numbers")])
@@ -178,10 +181,15 @@ def test_other_values_are_refused_with_the_remedy(images, said):
 
 @pytest.mark.parametrize("item", (lambda x: {"image": x, "label": 3}, lambda x: {"label": 3, "picture": x, "name": "a"},
                                   lambda x: {"pixel_values": x.numpy()}, lambda x: (x, 1), lambda x: x[0],
-                                  lambda x: x.permute(1, 2, 0).numpy()))
+                                  lambda x: x.permute(1, 2, 0).numpy(), lambda x: np.ma.masked_array(x.numpy())))
 def test_items_of_a_dataset_are_understood(item):
     image = GREY[0].to(torch.uint8)
     assert torch.equal(D.image_of(item(image)), image)
+
+
+def test_channels_last_of_any_number():
+    image = GREY[0].to(torch.uint8).expand(7, -1, -1)
+    assert torch.equal(D.image_of(image.permute(1, 2, 0).numpy()), image)
 
 
 def test_a_dict_without_an_image_is_named():
@@ -217,12 +225,20 @@ def test_whole_numbers_of_a_dataset_are_bytes(item):
     ([BYTES / 255, BYTES / 255 + 4], "got torch.float32 from 4 to 5: leave out Normalize"),
     ([BYTES, BYTES / 255], "must have one type and one shape"),
     ([BYTES, BYTES[:, :8, :8]], "must have one type and one shape"),
+    ([BYTES, np.ma.masked_array(BYTES.numpy(), BYTES.numpy() > 3)], "252 values of the images are masked"),
+    ([BYTES * 0] * 60 + [(BYTES > 3).long()], "hold 0 and 1 as whole numbers, of 255: make them bool"),
     ([None], "no image in a Dataset's item: a NoneType"),
     (["cat.png"], "no image in a Dataset's item: a str"), ([BYTES.float().to_sparse()], "must be a plain tensor"),
     ([BYTES.to(torch.complex64)], "must be a plain tensor of numbers")])
 def test_a_dataset_with_other_values_is_refused_whichever_image_has_them(items, said):
     with pytest.raises(ValueError, match=said):
         D.as_images(Items(items)).take(torch.arange(len(items)))
+
+
+def test_a_dark_dataset_is_warned_of():
+    for items in ([BYTES * 0] * 60 + [BYTES // 20], [BYTES / 255 / 20] * 3):
+        with pytest.warns(UserWarning, match="almost black: their largest value is 12"):
+            D.as_images(Items(items))
 
 
 @pytest.mark.parametrize("data, said", [("sprites", "open a path first"), ({"imgs": BYTES}, "no images in a dict"),

@@ -78,6 +78,8 @@ def test_picture_shows_original_reconstruction_now(explorer):
     assert reconstruction == now != original                   # nothing dragged yet
     to_end(explorer)
     assert thirds(explorer)[:2] == [original, reconstruction] and thirds(explorer)[2] != now
+    opacity = shown(explorer).getchannel("A")
+    assert set(opacity.crop((192, 0, 192 + GAP, 192)).tobytes()) == {0}         # no white bars in a dark theme
 
 
 def test_the_difference_is_grey_where_nothing_changed(explorer):
@@ -230,7 +232,7 @@ def test_two_models_side_by_side():
     explorer.set(other.order[0], other.sliders[other.order[0]].max, other)
     assert explorer.panel is other
     explorer.save.click()
-    assert explorer.message.value.count("z = [") == 2
+    assert explorer.message.value.count("z = [") == 2 and "<br" not in explorer.message.value
 
 
 @pytest.mark.parametrize("size", [16, 48, 128])
@@ -363,7 +365,7 @@ def test_starting_from_a_picture_of_ones_own(explorer, tmp_path):
     explorer.reset.click()
     with pytest.raises(ValueError, match="shape"):
         explorer.start(torch.zeros(1, 32, 32))
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match="no image .*: there are .* starting points"):
         explorer.start(8)
 
 
@@ -408,6 +410,12 @@ def test_several_threads_may_move_sliders(explorer):
     assert errors == [] and explorer.message.value == ""
     for d in explorer.order:
         assert explorer.z[d].item() == pytest.approx(explorer.sliders[d].max)
+
+
+def test_images_may_be_a_numpy_array():
+    images = Sprites().images(Sprites().sample_factors(16, torch.Generator().manual_seed(0)))
+    explorer, other = (E.LatentExplorer(small_model(0), array) for array in (images, images.numpy()))
+    assert explorer.picture.value == other.picture.value
 
 
 def test_closing_frees_the_widgets():

@@ -27,6 +27,15 @@ def test_the_new_file_or_the_old_one(tmp_path):
     assert path.read_bytes() == b"new"
 
 
+def test_what_cannot_be_written_is_named(tmp_path):
+    """A folder in the place of the file, a file in the place of the folder."""
+    write_whole(tmp_path / "a", lambda file: file.write(b"old"))
+    for path in (tmp_path, tmp_path / "a" / "b"):
+        with pytest.raises(OSError, match=f"'{path}' could not be written .*; what was there before is kept"):
+            write_whole(path, lambda file: file.write(b"new"))
+    assert (tmp_path / "a").read_bytes() == b"old" and os.listdir(tmp_path) == ["a"]
+
+
 WRITER = f"""import runpy, sys, time
 write_whole = runpy.run_path({files.__file__!r})["write_whole"]     # without torch: the test starts sooner
 def write(file):

@@ -693,3 +693,13 @@ def test_files_with_factors_by_any_suffix(tmp_path, name):
     """They reach the readers of such files, which then say what is wrong with this one."""
     with pytest.raises((FileNotFoundError, ImportError), match="no file at|h5py"):
         load_data(Config(data_path=tmp_path / name))
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    (tmp_path / "held").mkdir()
+    (tmp_path / "held" / "dsprites.npz").write_bytes(b"")
+    for path, said in (("gone.zip", "no folder at"), ("https://x.org/a.zip", "is a web address"),
+                       ("held", "set data_path to it: dsprites.npz")):
+        path = path if "://" in path else str(tmp_path / path)
+        with pytest.raises(FileNotFoundError, match=said):
+            load_data(Config(data_path=path))

@@ -450,3 +450,12 @@ def test_area_under_roc_is_scikit_learns():
     scores, positive = rng.integers(0, 20, (500, 7)).astype(float), rng.random((500, 7)) < 0.3      # with many ties
     want = [roc_auc_score(positive[:, k], scores[:, k]) for k in range(7)]
     assert np.allclose(areas_under_roc(scores, positive), want, atol=1e-12)
+
+
+def test_masked_values_are_refused_and_bfloat16_is_taken():
+    codes, factors = torch.randn(100, 3, generator=torch.Generator().manual_seed(0)), torch.arange(100)[:, None] % 4
+    masked = np.ma.masked_array(codes.numpy(), codes.numpy() > 2.5)
+    with pytest.raises(ValueError, match=f"{np.ma.count_masked(masked)} values are masked"):
+        M.mig(masked, factors)
+    assert M.mig(np.ma.masked_array(codes.numpy()), factors) == M.mig(codes, factors)
+    assert M.mig(codes.bfloat16(), factors) == M.mig(codes.bfloat16().float(), factors)

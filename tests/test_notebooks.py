@@ -21,6 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CHECKED = "nbval-check-output"
 MOST_KB, MOST_CELLS, MOST_WORDS = 1024, 105, 2500
+UNWATCHED = {"03": 5}           # notebook -> its trainings of fewer than 5 seconds without a live view
 
 spec = importlib.util.spec_from_file_location("stamp", ROOT / "tools" / "stamp.py")
 stamp = importlib.util.module_from_spec(spec)
@@ -154,6 +155,21 @@ def test_outputs_are_clean(notebook):
         assert not any("widget" in kind for kind in output.get("data", {})), f"code cell {i + 1} keeps a widget's state"
     assert "widgets" not in notebook.json["metadata"]
     assert notebook.json["metadata"]["kernelspec"]["name"] == "python3"
+
+
+def test_results_are_no_raw_dumps(notebook):
+    """Nobody reads a history or a tensor of thousands of letters."""
+    for _, output in notebook.outputs:
+        if set(output.get("data", {})) == {"text/plain"}:
+            shown = "".join(output["data"]["text/plain"])
+            assert len(shown) <= 500, shown[:200]
+
+
+def test_a_training_is_watched_or_known_to_be_short(notebook):
+    """No cell is silent for more than 5 s: UNWATCHED counts the trainings that take less than that in *laptop*."""
+    unwatched = [text_of(c) for c in notebook.code if re.search(r"\bfit\(", text_of(c))
+                 and not re.search(r"watch=|stop_after=|print\(", text_of(c))]
+    assert len(unwatched) <= UNWATCHED.get(notebook.name[:2], 0), unwatched
 
 
 def test_is_small(notebook):

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,23 @@ def test_the_curves_are_long_enough_to_part(two):
 
 def test_every_rank_knows_the_terms_of_the_whole_batch(two):
     assert two[1]["beta_vae"] == two[2]["beta_vae"] and two[1]["factorvae"] == two[2]["factorvae"]
+
+
+def test_a_rank_that_waits_for_the_others_says_so(monkeypatch, capsys):
+    """As in a plain call in a shell that still has the variables of a dead job."""
+    said = threading.Event()
+
+    def meet(address):
+        assert said.wait(60)
+        yield "store", 1, 2
+
+    for name, value in zip(parallel.TORCHRUN, ("1", "2", "nowhere", "29500")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(parallel, "PATIENCE", 0)
+    monkeypatch.setattr(parallel, "rendezvous", meet)
+    monkeypatch.setattr(parallel, "say", lambda line: (print(line), said.set()))
+    assert parallel._meet() == ("store", 1, 2)
+    assert "rank 1 of 2: waiting for the others at nowhere:29500" in capsys.readouterr().out
 
 
 def test_synchronised_batchnorm_is_batchnorm_of_the_whole_batch(two):

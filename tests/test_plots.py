@@ -61,6 +61,20 @@ def test_images_keep_their_contrast():
     assert centres.tolist() == [3.5, 13.5]
 
 
+def test_black_images_of_a_grid_can_be_told_apart():
+    (shown,) = plots.grid(torch.zeros(4, 1, 8, 8), columns=2).axes[0].get_images()
+    pixels = torch.as_tensor(shown.get_array())
+    assert pixels[:8, :8].max() == 0 and pixels[:, 8:10].min() == 1 and pixels[8:10].min() == 1
+
+
+def test_a_long_label_stays_on_the_figure():
+    with plt.rc_context():
+        plots.set_style()
+        figure = plots.rows([torch.zeros(5, 1, 8, 8)] * 2, ["z12 · 3.6 nats · background colour of a hall, 0.63"] * 2)
+        figure.canvas.draw()
+        assert all(label.get_window_extent().x0 >= 0 for label in figure.axes[0].get_yticklabels())
+
+
 def test_show_gives_a_png_with_alt_text_and_closes_the_figure():
     shown = plots.show(plots.lines([0, 1], {"a": [1, 2]}, "x", "y"), alt="a rising line")
     data, metadata = shown._repr_png_()

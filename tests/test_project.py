@@ -66,6 +66,15 @@ def test_make_test_installs_every_extra_and_make_lab_only_the_lab():
     assert re.search(r"^test: \.venv/\.dev$", makefile, re.MULTILINE) and "-e '.[dev]'" in makefile
 
 
+def test_make_lab_opens_the_quickstart_without_a_question():
+    """``default_url`` is in the address that JupyterLab prints, too, so that --no-browser leads to the quickstart."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipe = re.search(r"^lab: .*\n((?:\t.*\n)+)", makefile, re.MULTILINE)[1]
+    url = re.search(r"--LabApp\.default_url=/lab/tree/(\S+) \$\(LAB_ARGS\)", recipe)[1]
+    assert (ROOT / url).name == "00_quickstart.ipynb" and (ROOT / url).is_file()
+    assert 'JUPYTER_CONFIG_PATH="tools/jupyter:' in recipe
+
+
 def test_what_a_hosted_notebook_has_is_all_that_run_time_asks_for():
     """Colab must not have to reinstall JupyterLab, nor anything else that only the tests need."""
     names = {re.split(r"[><=]", line)[0] for line in PROJECT["dependencies"]}

@@ -221,7 +221,8 @@ def test_text_is_no_formula_in_a_spreadsheet(tmp_path, text):
     assert cell[0] not in "=+-@\t\r"
 
 
-@pytest.mark.parametrize("content", [b"beta\n1\n", b"key,beta\na,1,2\n", b'key,beta\na,"1\n', b"\xff\xfe\x00"])
+@pytest.mark.parametrize("content", [b"beta\n1\n", b"a line of notes\n", b"\0\1\2", b"beta;seed\n1;2\n",
+                                     b"key,beta\na,1,2\n", b'key,beta\na,"1\n', b"\xff\xfe\x00"])
 def test_what_is_no_table_is_refused(tmp_path, content):
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(ValueError, match="t.csv' is not a table of results"):
@@ -231,6 +232,18 @@ def test_what_is_no_table_is_refused(tmp_path, content):
 def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path):
     (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbfkey,beta\r\n0012,4\r\n")
     assert table.read(tmp_path / "t.csv") == [{"key": "0012", "beta": 4}]
+    (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbfkey;beta;mig;name\r\n0012;4;0,25;a,b\r\n")
+    rows = [{"key": "0012", "beta": 4, "mig": 0.25, "name": "a,b"}]
+    assert table.read(tmp_path / "t.csv") == rows
+    table.add(tmp_path / "t.csv", {"key": "x", "mig": 0.5})
+    assert table.read(tmp_path / "t.csv") == rows + [{"key": "x", "beta": None, "mig": 0.5, "name": None}]
+
+
+def test_a_file_of_something_else_is_not_overwritten(tmp_path):
+    (tmp_path / "t.csv").write_text("a line of notes\n")
+    with pytest.raises(ValueError, match="not a table of results"):
+        table.add(tmp_path / "t.csv", {"key": "x"})
+    assert (tmp_path / "t.csv").read_text() == "a line of notes\n"
 
 
 def test_the_shipped_sweep_is_of_its_command():
@@ -348,7 +361,7 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("arguments, said", [
     (["sweep", "--seed", "3:3"], "--seed"), (["sweep", "--beta", "1,x"], "--beta"),
-    (["sweep", "--engine", "magic"], "magic"), (["tradeoff", "nothing.csv"], "holds no runs")])
+    (["sweep", "--engine", "magic"], "magic"), (["tradeoff", "nothing.csv"], "no table at 'nothing.csv'")])
 def test_errors_of_the_command_line(arguments, said, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stopped:

@@ -473,6 +473,36 @@ def test_a_last_checkpoint_of_something_else_is_named(tmp_path):
         train(small_config(tmp_path))
 
 
+def test_batchnorm_of_one_pixel_needs_two_images():
+    settings = dict(network="classic", hidden_dims=[4, 4, 4, 4])
+    for more in (dict(batch_size=1), dict(num_images=2)):
+        with pytest.raises(ValueError, match="BatchNorm needs two values .* batch_size 2 or more"):
+            train(small_config(**settings, **more))
+    train(small_config(**settings, batch_size=2, epochs=1), small_pictures(8))
+    train(small_config(network="classic", batch_size=1, epochs=1), small_pictures(8))
+
+
+def test_images_that_are_no_squares_are_refused_with_the_remedy():
+    with pytest.raises(ValueError, match="the data hold .1, 16, 12.; cut or resize them to squares"):
+        train(small_config(), small_pictures()[..., :12])
+
+
+def test_a_log_folder_that_fills_up_leaves_no_traceback(tmp_path, monkeypatch, capfd):
+    """TensorBoard writes in a thread of its own, whose end Python reports."""
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    def full_disk(self, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RecordWriter, "write", full_disk)
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)       # pytest's own shows nothing
+    with pytest.warns(UserWarning, match="end here"):
+        assert train(small_config(log_dir=tmp_path))[1].complete
+    assert "Traceback" not in capfd.readouterr().err
+    threading.excepthook(threading.ExceptHookArgs((ValueError, ValueError("mine"), None, threading.current_thread())))
+    assert "mine" in capfd.readouterr().err                                    # of other threads all is shown
+
+
 @pytest.mark.parametrize("first, then, same",
                          [("a", "a", True), ("a", "b", False), (None, "b", False), ("a", None, False)])
 def test_logs_go_on_in_their_folder_unless_log_dir_is_another(tmp_path, first, then, same):

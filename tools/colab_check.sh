@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Run notebooks with the notebook packages that Colab has, in a second environment, in the tiny profile.
+# Run notebooks with the notebook packages that Colab has, in a second environment, in the tiny profile, each in a
+# process of its own. Prints a table with a line for each, and returns 1 if a cell of one failed.
 #
 #   tools/colab_check.sh [notebooks/00_quickstart.ipynb ...]      (default: all)
 #
@@ -31,5 +32,19 @@ fi
     f"ipykernel {ipykernel.__version__}, torch {torch.__version__}")'
 
 if [ $# = 0 ]; then set -- notebooks/*.ipynb; fi
-export BVAE_PROFILE=tiny JUPYTER_PREFER_ENV_PATH=1
-.venv-colab/bin/python -m pytest -p no:cacheprovider -c /dev/null --rootdir . --nbval-lax --nbval-kernel-name python3 -q "$@"
+export BVAE_PROFILE=tiny TQDM_DISABLE=1 JUPYTER_PREFER_ENV_PATH=1 PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+failed=0
+for notebook in "$@"; do
+    start=$SECONDS
+    if .venv-colab/bin/python -m pytest -p no:cacheprovider -c /dev/null --rootdir . --nbval-lax \
+            --nbval-kernel-name python3 -q "$notebook" > "$log" 2>&1; then
+        end=passed
+    else
+        end=FAILED failed=1
+        tail -n 60 "$log" >&2
+    fi
+    printf '%-24s %s %5s s   %s\n' "$(basename "$notebook" .ipynb)" $end $((SECONDS - start)) "$(tail -n 1 "$log")"
+done
+exit $failed

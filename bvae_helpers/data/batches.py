@@ -34,6 +34,8 @@ __all__ = ["DRAWN", "LARGEST_LATTICE", "Images", "as_images", "draw", "image_of"
            "split", "to_batch", "to_rgb", "to_uint8"]
 
 NORB_ENDINGS = tuple(f"-{kind}.mat{packed}" for kind in ("dat", "cat", "info") for packed in ("", ".gz"))
+LOOKED_AT = 32                     # images of a Dataset whose values are looked at
+MOST_CHANNELS = 64                 # more at the end of a shape are not channels
 LARGEST_LATTICE = 1_000_000        # refuse to render more than this at once: 4 GB in grey, 12 GB in colour
 DRAWN = {"sprites": Sprites, "sprites-colour": ColourSprites, "sprites-noise": NoisySprites,
          "sprites-picture": PictureSprites}
@@ -61,7 +63,7 @@ def load_data(config) -> FactorData | ImageFolder:
         return MPI3D(path) if path.is_file() and _holds(path, "images.npy") else DSprites(path)
     if suffix in (".h5", ".hdf5"):
         return Shapes3D(path)
-    folder = unpack(path) if suffix == ".zip" else config.data_path
+    folder = unpack(path) if suffix == ".zip" and path.is_file() else config.data_path
     return ImageFolder(folder, config.img_size, config.in_channels, config.crop, config.num_images)
 
 
@@ -157,7 +159,7 @@ def _raw_image(item):
     if hasattr(image, "getbands"):
         image = pil_to_tensor(image)
     elif not isinstance(image, Tensor):
-        array = np.asarray(image)
+        array = np.asanyarray(image)                 # masked arrays stay masked
         if array.dtype.kind not in "buif":
             raise ValueError(f"no image in a Dataset's item: a {type(image).__name__}, expected a tensor, an array or "
                              "a picture")
@@ -168,7 +170,7 @@ def _raw_image(item):
         image = image[None]
     if image.ndim == 3 and image.shape[0] != image.shape[1] == image.shape[2] and image.shape[0] > 0:
         return image
-    if image.ndim == 3 and image.shape[0] == image.shape[1] and image.shape[2] in (1, 3, 4):
+    if image.ndim == 3 and image.shape[0] == image.shape[1] != image.shape[2] <= MOST_CHANNELS:
         return image.permute(2, 0, 1)                # channels last
     if image.ndim != 3:
         raise ValueError(f"a Dataset's image must have shape (C, S, S), got {tuple(image.shape)}")
@@ -202,7 +204,8 @@ def as_images(data, num_images: int | None = None, seed: int = 0) -> "Images":
 
     Arrays in other common forms are recognised, which is said in one line: 0/1 and bool, wider integers, 16-bit
     pictures, channels last, grey images without a channel. Raises ValueError for values or shapes that are not
-    recognised, with the remedy, and TypeError for an object that holds no images.
+    recognised, with the remedy, and TypeError for an object that holds no images. Of a Dataset, which is read item by
+    item, ``LOOKED_AT`` images are looked at.
     """
     if isinstance(data, Images):
         return data
@@ -218,7 +221,21 @@ def as_images(data, num_images: int | None = None, seed: int = 0) -> "Images":
         return Images(_with_pixels(_with_channels(data.detach()[:num_images] if data.ndim else data)))
     if isinstance(data, (str, bytes, dict)) or not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
         raise TypeError(f"no images in a {type(data).__name__}: {_instead_of(data)}")
-    return Images(data if num_images is None else torch.utils.data.Subset(data, range(min(num_images, len(data)))))
+    if num_images is not None:
+        data = torch.utils.data.Subset(data, range(min(num_images, len(data))))
+    images = Images(data)
+    _check_some(images)
+    return images
+
+
+def _check_some(images):
+    """Raise ValueError if some of a Dataset's images, evenly spread, hold 0 and 1 of 255; warn if they are dark."""
+    some = images.take(torch.linspace(0, len(images) - 1, min(LOOKED_AT, len(images))).long())
+    whole = some.dtype == torch.uint8
+    if whole and some.max() == 1:
+        raise ValueError("the Dataset's images hold 0 and 1 as whole numbers, of 255: make them bool, or multiply by "
+                         "255")
+    _warn_of_darkness(some.max().item() * (1 if whole else 255))
 
 
 def _instead_of(data):
@@ -239,6 +256,9 @@ def _tensor_of(array):
     """A NumPy array as a tensor, whatever its numbers; torch knows no big-endian numbers and hardly uint16."""
     if array.dtype.kind not in "buif":
         raise ValueError(f"images must be numbers, got an array of {array.dtype}")
+    if np.ma.is_masked(array):
+        raise ValueError(f"{np.ma.count_masked(array):,} values of the images are masked, and an image needs all its "
+                         "values: fill them first, as array.filled(0) does")
     if array.dtype.kind == "u" and array.dtype.itemsize > 1:
         array = array.astype(np.int64)
     return torch.from_numpy(np.ascontiguousarray(array, array.dtype.newbyteorder("=")))
@@ -252,7 +272,7 @@ def _with_channels(images):
         return images[:, None]
     if images.ndim != 4:
         raise ValueError(f"images must be uint8 or float of shape (N, C, S, S), got {images.dtype} {shape}")
-    if shape[3] in (1, 2, 3, 4) and shape[1] == shape[2] and shape[2] != shape[3]:
+    if shape[1] == shape[2] != shape[3] <= MOST_CHANNELS:
         say(f"images of shape {shape}: taken for channels last, (N, S, S, C)")
         return images.permute(0, 3, 1, 2).contiguous()
     return images
@@ -280,7 +300,7 @@ def _with_pixels(images):
         remedy = "rescale them, or leave out Normalize"
         if not math.isfinite(low) or not math.isfinite(high):
             remedy = "remove NaN and infinity"
-        elif low >= 0 and high <= 255:
+        elif low >= 0 and DARK <= high <= 255:
             remedy = "divide by 255"
         raise ValueError(f"float images must lie in [0, 1], got values from {low:g} to {high:g}: {remedy}")
     if low < 0 or high > 65535:

@@ -1,5 +1,6 @@
 """Files that are whole at every moment, and locks between the processes of one machine."""
 
+import errno
 import os
 import pathlib
 import sys
@@ -38,9 +39,21 @@ def write_whole(path: str | os.PathLike, write: Callable[[IO[bytes]], object]) -
     """Replace ``path`` by what ``write(file)`` writes to a binary file: the old bytes stay, or the new ones are whole.
 
     The bytes go to ``.NAME.PID.part`` in the same folder, reach the disk, and then get their name. If ``write`` raises,
-    the old file stays. Parts that killed processes left are removed. Missing folders are made.
+    the old file stays. Parts that killed processes left are removed. Missing folders are made, and ~ is the home
+    folder. Raises OSError, naming ``path``, for a folder, a full disk and the like.
     """
-    path = pathlib.Path(path)
+    path = pathlib.Path(path).expanduser()
+    try:
+        _write_whole(path, write)
+    except OSError as error:
+        raise OSError(error.errno, f"{str(path)!r} could not be written ({error.strerror or error}); what was there "
+                                   "before is kept") from error
+
+
+def _write_whole(path: pathlib.Path, write: Callable[[IO[bytes]], object]) -> None:
+    """As ``write_whole``; errors are those of the system."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder: give the name of a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")

@@ -26,6 +26,7 @@ __all__ = ["Found", "ImageFolder", "find_images", "has_pictures", "load_folder",
 
 UNREAD = {".heic", ".heif", ".jxl", ".psd", ".xcf", ".svg", ".eps", ".ps", ".ai", ".pdf", ".ico", ".icns", ".dib",
           ".dds", ".qoi", ".sgi", ".exr", ".hdr", ".pfm", ".dcm", ".fits", ".nii", ".cr2", ".cr3", ".nef", ".dng"}
+DATA = {".npz", ".h5", ".hdf5", ".zip"}
 MAX_BYTES = 1 << 28               # of one picture file
 LARGE_BYTES = 1 << 25             # larger files are read one at a time, to spare memory
 CHUNK_BYTES = 1 << 22             # of images that one core decodes together; before they are resized, 32 times as many
@@ -58,6 +59,8 @@ def scan(path: str | os.PathLike) -> list[Found]:
     left_out = f"{', '.join(f'{suffix} ({n})' for suffix, n in sorted(unread.items()))}: save them as JPEG or PNG"
     if not found:
         hint = f"; there are files in formats that are not read, {left_out}" if unread else ""
+        held = [printable(file.name) for file in files if _suffix(file) in DATA]
+        hint += f"; for a data set that is one file, set data_path to it: {', '.join(held[:3])}" if held else ""
         raise FileNotFoundError(f"no pictures ({', '.join(sorted(SUFFIXES))}) under {str(root)!r}{hint}")
     if unread:
         warnings.warn(f"pictures in formats that are not read are left out, {left_out}", stacklevel=3)

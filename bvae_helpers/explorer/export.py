@@ -116,6 +116,7 @@ def _panel(name: str, model: nn.Module, images: Images, factors: torch.Tensor | 
     """What the page shows of one model."""
     mu, logvar = L.encode(model, images)
     labels, collapsed = latent_labels(mu, logvar, factors, factor_names, shares=True)
+    L.reconstruct(model, Images(images.take(torch.tensor([0]))))     # raises an error for a decoder of another size
     low, high = L.traversal_limits(mu, ~collapsed)
     order = L.rank_latents(mu, logvar).tolist()
     noise = torch.randn(96, mu.shape[1], generator=torch.Generator().manual_seed(0))

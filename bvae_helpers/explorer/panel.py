@@ -24,16 +24,17 @@ LONGEST = 20        # letters of a factor's name beside a slider
 
 
 class Strip:
-    """A row of pictures that can be clicked, or reached with Tab and Enter.
+    """A row of pictures that can be clicked, or reached with Tab and Enter; ``place``: see ``accessible.PICTURES``.
 
     One ``Image`` of all the pictures, exchanged in place, below one transparent button per picture.
     """
 
     GAP = 3
 
-    def __init__(self, names: Sequence[str], tile: int, choose: Callable[[int], None]):
+    def __init__(self, names: Sequence[str], tile: int, place: str, choose: Callable[[int], None]):
         self.tile = tile
         self.image = widgets.Image(value=frames.png(torch.full((1, tile, tile), 255, dtype=torch.uint8)), format="png")
+        self.image.add_class(place)
         style = {"button_color": "transparent"}
         self.buttons = [widgets.Button(description=name, layout=self._button_layout(), style=style) for name in names]
         for k, button in enumerate(self.buttons):
@@ -113,6 +114,7 @@ class Panel:
         self.low, self.high = L.traversal_limits(self.mu, ~self.collapsed)
         self.nats = float(L.kl_per_latent(self.mu, self.logvar).sum())
         self.codes = self.mu[:len(self.first)]
+        L.reconstruct(self.model, Images(self.first[:1]))     # raises an error for a decoder of another size
 
     # Widgets
 
@@ -124,13 +126,14 @@ class Panel:
         self.captions, self.film_caption = widgets.HTML(), widgets.HTML()
         self.picture = widgets.Image(value=frames.png(torch.zeros(1, 1, 1, dtype=torch.uint8)), format="png",
                                      layout={"width": "100%", "height": "auto"})
+        self.picture.add_class("bvae-now")
         tile = (self.width - (STEPS - 1) * Strip.GAP) // STEPS
-        self.strip = Strip([""] * STEPS, tile, self.guarded(self.click_film))
+        self.strip = Strip([""] * STEPS, tile, "bvae-film", self.guarded(self.click_film))
         self.fold = widgets.Button(layout={"width": "260px", "display": None if self.folded else "none"})
         self.folded_box = widgets.VBox(layout={"display": "none"})
         self.fold.description = self.fold_text("show")
         self.fold.on_click(lambda _: self.guarded(self.toggle_fold)())
-        beside = {"flex": "1 1 400px", "max_width": "640px", "margin": "0 0 0 8px"}
+        beside = {"flex": "3 1 400px", "max_width": "640px", "margin": "0 0 0 8px"}
         self.slider_box = widgets.VBox([*map(self.slider_row, shown), self.fold, self.folded_box],
                                        layout={**beside, "max_height": "440px", "overflow": "auto"})
         wide = {"flex": f"1 1 {self.width}px", "max_width": f"{3 * self.side + 2 * GAP}px"}
@@ -293,7 +296,8 @@ class Panel:
         middle = "now − reconstruction" if self.difference else "reconstruction"
         texts = ("", "", "now") if self.original is None else ("original", middle, "now")
         cells = "".join(f'<span style="flex:1 1 0;white-space:nowrap;overflow:hidden">{text}</span>' for text in texts)
-        self.captions.value = f'<div style="display:flex;gap:2%">{cells}</div>'
+        gap = 100 * GAP / (3 * self.side + 2 * GAP)
+        self.captions.value = f'<div style="display:flex;gap:{gap:.2f}%">{cells}</div>'
 
     # The latents that are folded away
 

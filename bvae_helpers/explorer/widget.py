@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from .. import latents as L
 from ..data import as_images, image_of, to_batch
 from ..data.decoding import decode
-from . import frames
+from . import accessible, frames
 from .export import page
 from .panel import GAP, Panel, Strip
 
@@ -79,7 +79,8 @@ class LatentExplorer:
 
     def build(self, choices: Tensor) -> widgets.VBox:
         """Lay the widgets out and connect them."""
-        self.picker = Strip([str(k + 1) for k in range(len(choices))], THUMB, self.guarded(self.start))
+        self.picker = Strip([str(k + 1) for k in range(len(choices))], THUMB, "bvae-starts",
+                            self.guarded(self.start))
         self.picker.show(choices)
         self.zero = self.button("zero", lambda: self.start("zero"))
         self.random = self.button("random", lambda: self.start("random"))
@@ -88,10 +89,10 @@ class LatentExplorer:
                                        value=min(1, len(choices) - 1), layout={"width": "100px"})
         self.t = widgets.FloatSlider(value=0, min=0, max=1, step=0.01, description="interpolate to",
                                      readout_format=".2f", style={"description_width": "90px"},
-                                     layout={"width": "300px"})
+                                     layout={"width": "240px"})
         self.play = widgets.Play(min=0, max=10 ** 6, interval=BEAT)
-        self.wide = widgets.Checkbox(description="±3", indent=False, layout={"width": "60px"})
-        self.difference = widgets.Checkbox(description="difference", indent=False, layout={"width": "110px"})
+        self.wide = widgets.Checkbox(description="±3", indent=False, layout={"width": "50px"})
+        self.difference = widgets.Checkbox(description="difference", indent=False, layout={"width": "95px"})
         self.save, self.save_gif = self.button("make PNG", self.offer_png), self.button("make GIF", self.offer_gif)
         self.save_page = self.button("make page", self.offer_page)
         self.watch(self.t, self.interpolate)
@@ -105,7 +106,9 @@ class LatentExplorer:
         wrap = {"flex_flow": "row wrap"}
         self.bars = [widgets.HBox(line, layout={**wrap, "align_items": "center"}) for line in lines]
         panels = widgets.HBox(self.columns(), layout={**wrap, "align_items": "flex-start"})
-        return widgets.VBox([*self.bars, self.message, panels])
+        whole = widgets.VBox([*self.bars, self.message, panels, accessible.labeller()])
+        whole.add_class("bvae-explorer")
+        return whole
 
     def columns(self) -> list[widgets.Widget]:
         """One model: pictures beside sliders. Several: a column each, pictures on top."""
@@ -121,7 +124,7 @@ class LatentExplorer:
 
     def button(self, name: str, action: Callable[[], None]) -> widgets.Button:
         """A button that does ``action``. To add one of your own: ``explorer.bars[1].children += (button,)``."""
-        made, action = widgets.Button(description=name, layout={"width": "92px"}), self.guarded(action)
+        made, action = widgets.Button(description=name, layout={"width": "auto"}), self.guarded(action)
         made.on_click(lambda _: action())
         return made
 
@@ -172,7 +175,10 @@ class LatentExplorer:
             self.message.value = ""
             known = isinstance(choice, (int, np.integer)) and not isinstance(choice, bool)
             drawn = isinstance(choice, str) and choice in ("zero", "random")
-            image = range(len(self.panel.first))[choice] if known else None
+            count = len(self.panel.first)
+            if known and not -count <= choice < count:
+                raise IndexError(f"no image {choice}: there are {count} starting points, from 0")
+            image = choice % count if known else None
             picture = None if known or drawn else self.read(choice)
             for panel in self.panels.values():
                 if known:
@@ -267,8 +273,10 @@ class LatentExplorer:
             film = L.traverse(p.model, p.z, p.active, torch.tensor(p.film_values))
             now = L.decode(p.model, p.z[None])[0]
             seen += [frames.row(p.triple(now), p.side, GAP), frames.row(film, p.strip.tile, Strip.GAP)]
-        codes = "".join(f"<br><code>z = {[round(v, 3) for v in p.z.tolist()]}</code>" for p in self.panels.values())
-        self.message.value = frames.link("latents.png", frames.png(frames.column(seen, GAP)), "image/png") + codes
+        codes = [f"<code>z = {[round(v, 3) for v in p.z.tolist()]}</code>" for p in self.panels.values()]
+        link = frames.link("latents.png", frames.png(frames.column(seen, GAP)), "image/png")
+        line = " · ".join([link, *codes])                   # one line, so that nothing below moves
+        self.message.value = f'<div style="white-space:nowrap;overflow-x:auto;overflow-y:hidden">{line}</div>'
 
     def offer_gif(self) -> None:
         """Offer a GIF of what was touched last, sweeping to and fro once."""

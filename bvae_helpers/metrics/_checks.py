@@ -9,8 +9,16 @@ from numpy.typing import ArrayLike
 
 
 def as_array(x: ArrayLike | torch.Tensor) -> np.ndarray:
-    """Convert a tensor, on any device and with or without gradients, or anything else that numpy reads."""
-    return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
+    """Convert a tensor, on any device and with or without gradients, or anything else that numpy reads.
+
+    Raises ValueError for an array with masked values: a score needs them all.
+    """
+    if isinstance(x, torch.Tensor):
+        x = x.detach().cpu()
+        return (x.float() if x.dtype is torch.bfloat16 else x).numpy()          # numpy knows no bfloat16
+    if np.ma.is_masked(x):
+        raise ValueError(f"{np.ma.count_masked(x):,} values are masked: leave out their samples, or fill them")
+    return np.asarray(x)
 
 
 def check_codes(codes: ArrayLike) -> np.ndarray:

@@ -103,8 +103,9 @@ def evaluate(model: Any, data: Any, seeds: Sequence[int] = (0, 1, 2), train: int
 
     ``active``: also score the active latents alone (if some are collapsed), since modularity, DCI, Gaussian TC and
     others depend on collapsed latents. ``dci=False`` leaves out the slowest score, ``against=()`` the baselines; each
-    column costs as much time as the model's. An encoder that is not a torch module has no "untrained encoder". Prints
-    the table unless ``verbose=False``. Raises ValueError for an unknown baseline, or if a score cannot be computed.
+    column costs as much time as the model's. An encoder that is not a torch module has no "untrained encoder". Shows a
+    bar in a terminal and in a notebook, and prints the table unless ``verbose=False``. Raises ValueError for an unknown
+    baseline, or if a score cannot be computed.
     """
     unknown = sorted(set(against) - set(BASELINES))
     if unknown:
@@ -112,7 +113,7 @@ def evaluate(model: Any, data: Any, seeds: Sequence[int] = (0, 1, 2), train: int
     if not seeds:
         raise ValueError("seeds must hold at least one number")
     columns, seconds = {}, {}
-    with tqdm(desc="scores", unit="column", leave=False, disable=None if verbose else True) as bar:
+    with tqdm(desc="scores", unit="column", leave=False, disable=None) as bar:
         for seed in seeds:
             images, factors = draw(data, train + test, seed)
             factors = factors[:, _scored(factors[:train], data, verbose and seed == seeds[0])]
@@ -133,7 +134,7 @@ def evaluate(model: Any, data: Any, seeds: Sequence[int] = (0, 1, 2), train: int
                 bar.update()
     found = Evaluation(columns.pop(MODEL), seconds, tuple(seeds), active=columns.pop(ACTIVE, {}), baselines=columns)
     if verbose:
-        print(found)
+        say(str(found))
     return found
 
 

@@ -5,7 +5,6 @@ import math
 import time
 from typing import Any
 
-import numpy as np
 import torch
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -14,15 +13,18 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from .. import latents, plots
-from ..data import as_images
+from ..data import as_images, to_uint8
 from ..model import BetaVAE
 from ..training import History, Run
 from .front_end import attended
 
 __all__ = ["Training"]
 
-SHARE = 0.04            # of the training's time for drawing; with the first and the last frame it stays below 5 %
+SHARE = 0.045           # of the training's time for drawing all frames
 PAUSE = 0.5             # seconds between two frames, at least
+COST = 0.3              # seconds that the first frame is expected to take, with fonts to load and a figure to build
+LATER = 0.6             # of the first frame's time: what a later frame is expected to take, until one has been drawn
+FIRST = 1.0             # seconds of training before the first frame: until then nobody knows how long it will take
 WIDTH, HEIGHT = 11.6, 5.6     # inches
 
 
@@ -31,9 +33,10 @@ class Training:
 
     Above: steps, images per second and the time left. On the left: loss, reconstruction and KL in nats per image
     (training by step, validation by epoch) and the mean KL of each latent. On the right: originals, reconstructions and
-    traversals of the latents with the largest KL. A frame is drawn at ``log_every`` steps, at most twice a second and
-    so rarely that drawing takes less than 5 % of the time; the last one stays. Outside a notebook, in the *tiny*
-    profile and under pytest nothing is drawn.
+    traversals of the latents with the largest KL. Frames are drawn at ``log_every`` steps, at most twice a second, and
+    only as many as fit into 5 % of the training's time; the last one is always drawn, and stays. Until the first frame
+    the progress is shown in words, which cost nothing. Outside a notebook, in the *tiny* profile and under pytest
+    nothing is shown.
 
     ``images``: what ``data.as_images`` takes; the first 64 are used. ``title``: words above the figure; it may be
     changed for each run. ``runs``: the number of calls of ``fit`` that it watches, one after another, in one place: the
@@ -49,8 +52,9 @@ class Training:
         self._cell: int | None = None           # the number of the cell that the handle belongs to
         self._run: Run | None = None            # the run that is watched now,
         self._number, self._first = 0, 0        # its number, from 1, and the step at which it began or was resumed
-        self._begun = 0.0                       # when the first run began
-        self._cost, self._drawn_at = 0.0, -math.inf     # seconds for the latest frame, and when it was done
+        self._begun, self._trained = 0.0, 0.0   # when the first run began, and the seconds of training before this run
+        self._cost, self._spent = COST, 0.0     # seconds for the next frame, as expected, and for all frames so far
+        self._shown_at = -math.inf              # when the place in the notebook last changed
 
     def __call__(self, run: Run) -> None:
         """Draw a frame, if one is due. Called by ``fit``."""
@@ -59,23 +63,44 @@ class Training:
         if run is not self._run:
             self._begin(run)
         now = time.monotonic()
-        due = now - self._drawn_at >= max(PAUSE, self._cost / SHARE)
-        last = run.event == "end" and self._number >= self.runs
-        if not (due or last):
-            return
-        if self._frame is None:
-            self._frame = _Frame(run, self.images, self.rows)
         share, words = self._progress(run)
-        self._show(self._frame.draw(run, share, words), self._words(run))
-        self._drawn_at = time.monotonic()
-        self._cost = self._drawn_at - now
+        last = run.event == "end" and self._number >= self.runs
+        if last or self._due(now, share):
+            self._draw(run, share, words, now)
+        elif self._spent == 0 and now - self._shown_at >= PAUSE:
+            self._show(_Words(words))
+        if run.event == "end":
+            self._trained += time.monotonic() - run.started
 
     def _begin(self, run: Run) -> None:
         """Turn to another run."""
         if self._number in (0, self.runs):
-            self._number, self._begun = 0, time.monotonic()
+            self._number, self._begun, self._trained, self._spent = 0, run.started, 0.0, 0.0
         self._run, self._frame, self._number = run, None, self._number + 1
         self._first = max(0, run.step - run.config.log_every)
+
+    def _due(self, now: float, share: float) -> bool:
+        """Whether to draw a frame, at the time ``now``, when a ``share`` of all steps is done.
+
+        The first frame is drawn early; those after it divide the rest of the time evenly. The last one is provided for.
+        """
+        done = self._trained + now - self._run.started          # seconds of training
+        room = SHARE * done / share - self._spent - self._cost
+        if room < self._cost:
+            return False
+        if self._spent == 0:
+            return done >= FIRST
+        left = done * (1 - share) / share
+        return now - self._shown_at >= max(PAUSE, left * self._cost / room)
+
+    def _draw(self, run: Run, share: float, words: str, now: float) -> None:
+        """Draw a frame and show it. Its time, from ``now`` on, is counted."""
+        if self._frame is None:
+            self._frame = _Frame(run, self.images, self.rows)
+        self._show(plots.Shown(self._frame.draw(run, share, words), self._alt(run)))
+        took = self._shown_at - now
+        self._cost = took if self._spent else LATER * took
+        self._spent += took
 
     def _progress(self, run: Run) -> tuple[float, str]:
         """The share of all runs that is done, and a line about it: title, run, steps, speed and the time left."""
@@ -92,7 +117,7 @@ class Training:
             parts += [f"{run.images_per_second:,.0f} images/s", f"{_duration(elapsed * (1 - share) / share)} left"]
         return share, "  ·  ".join(parts)
 
-    def _words(self, run: Run) -> str:
+    def _alt(self, run: Run) -> str:
         """The frame's alt text."""
         last = run.history.steps
         loss, reconstruction, kl = (last[name][-1] for name in ("loss", "reconstruction", "kl"))
@@ -101,15 +126,26 @@ class Training:
                 "of the KL of each latent, and rows of originals, reconstructions and traversals of the latents with "
                 "the largest KL")
 
-    def _show(self, png: bytes, alt: str) -> None:
-        """Put the frame where the last one stands, or in a new place if the notebook is at another cell."""
+    def _show(self, shown: "plots.Shown | _Words") -> None:
+        """Put it where the last frame stands, or in a new place if the notebook is at another cell."""
         from IPython import get_ipython
         from IPython.display import display
-        shown, cell = plots.Shown(png, alt), get_ipython().execution_count
+        cell = get_ipython().execution_count
         if self._display is None or cell != self._cell:
             self._display, self._cell = display(shown, display_id=True), cell
         else:
             self._display.update(shown)
+        self._shown_at = time.monotonic()
+
+
+class _Words:
+    """A line of text as a notebook displays it."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
 
 
 class _Frame:
@@ -159,14 +195,16 @@ class _Frame:
         moved = latents.traversals(model, mu[0], order, low, high, self.columns)
         rows = [self.images[:self.columns], latents.decode(model, mu[:self.columns]), *moved]
         picture, centres = plots.sheet(rows)
+        pixels = torch.cat([picture, torch.ones_like(picture[..., :1])], dim=2)     # with opacity matplotlib is faster
+        pixels = to_uint8(pixels).numpy()
         if self.picture is None:
-            self.picture = self.sheet.imshow(picture.numpy(), interpolation="nearest")
+            self.picture = self.sheet.imshow(pixels, interpolation="nearest")
             self.sheet.set(xticks=[], title="originals, reconstructions, traversals")
             self.sheet.title.set_fontsize(11)
             self.sheet.grid(False)
             self.sheet.spines[:].set_visible(False)
             self.sheet.tick_params(length=0)
-        self.picture.set_data(picture.numpy())
+        self.picture.set_data(pixels)
         self.sheet.set_yticks(centres[:len(rows)], ["x", "recon", *(f"z{d}" for d in order)])
 
 
@@ -233,5 +271,7 @@ def _duration(seconds: float) -> str:
 def _png(canvas: FigureCanvasAgg) -> bytes:
     """What the canvas shows, as a PNG; little compressed, since speed counts here."""
     buffer = io.BytesIO()
-    Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(buffer, "PNG", compress_level=3)
+    size = canvas.get_width_height()
+    picture = Image.frombuffer("RGBA", size, canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
+    picture.save(buffer, "PNG", compress_level=2)
     return buffer.getvalue()

@@ -2,6 +2,7 @@
 
 import math
 import pathlib
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -126,6 +127,7 @@ class TensorBoard:
         self.folder, self.writer = folder, None
         if folder is not None:
             from torch.utils.tensorboard import SummaryWriter  # slow to import: only when needed
+            _quiet_threads()
             with self._unless_full():
                 self.writer = SummaryWriter(folder, purge_step=step or None)
 
@@ -169,6 +171,21 @@ class TensorBoard:
         if self.writer is not None:
             with self._unless_full():
                 self.writer.close()
+
+
+def _quiet_threads():
+    """Let TensorBoard's threads end without a traceback when they cannot write: ``_unless_full`` warns of that."""
+    before = threading.excepthook
+    if getattr(before, "of_tensorboard", False):
+        return
+
+    def hook(failed):
+        of_tensorboard = type(failed.thread).__module__.startswith("tensorboard.")
+        if not (of_tensorboard and isinstance(failed.exc_value, OSError)):
+            before(failed)
+
+    hook.of_tensorboard = True
+    threading.excepthook = hook
 
 
 def _in_colour(images: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ computed whole on every rank. With a single process nothing in this module is us
 
 import atexit
 import os
+import threading
 from collections.abc import Callable
 
 import torch
@@ -21,12 +22,14 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from ..config import Config
+from ..data.files import say
 from ..losses import RECONSTRUCTIONS, terms_of
 from ..model import BetaVAE, default_device
 
 __all__ = ["Ranks", "SyncBatchNorm", "convert_sync_batchnorm", "join"]
 
 TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")      # the variables that torchrun sets
+PATIENCE = 10           # seconds of waiting for the other ranks before it is said
 
 
 def join() -> "Ranks":
@@ -37,12 +40,28 @@ def join() -> "Ranks":
     left in the store would be used.
     """
     if all(name in os.environ for name in TORCHRUN) and int(os.environ["WORLD_SIZE"]) > 1 and not dist.is_initialized():
-        store, rank, world = next(rendezvous("env://"))
+        store, rank, world = _meet()
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", rank=rank,
                                 world_size=world, store=dist.PrefixStore(f"attempt_{attempt}", store))
         atexit.register(_leave)
     return Ranks(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Ranks()
+
+
+def _meet():
+    """The store, rank and number of the processes that torchrun started, once all are there; long waits are explained.
+
+    Variables of torchrun that a dead job has left in the shell would otherwise make a plain call wait without a word.
+    """
+    rank, world, address, port = (os.environ[name] for name in TORCHRUN)
+    waiting = threading.Timer(PATIENCE, say, [f"rank {rank} of {world}: waiting for the others at {address}:{port}. To "
+                                              f"train in one process, unset {', '.join(TORCHRUN)}"])
+    waiting.daemon = True
+    waiting.start()
+    try:
+        return next(rendezvous("env://"))
+    finally:
+        waiting.cancel()
 
 
 def _leave():

@@ -24,25 +24,31 @@ FORMULA = re.compile(r"'*[=+\-@\t\r]")
 def read(path: str | os.PathLike) -> list[Row]:
     """Rows of the CSV as dicts, numbers as numbers and empty cells as None; an empty list if the file does not exist.
 
-    Raises ValueError for a file that is not such a table.
+    Separated by commas, or by semicolons with decimal commas, as some spreadsheets save it. Raises ValueError for a
+    file that is not such a table.
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
+    path = pathlib.Path(path).expanduser()
+    if not path.is_file() or path.stat().st_size == 0:
         return []
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:       # -sig: spreadsheets add a byte-order mark
-            rows = list(csv.DictReader(file, restval="", strict=True))
+            head = file.readline()
+            semicolons = ";" in head and "," not in head                 # where the comma is the decimal point
+            file.seek(0)
+            table = csv.DictReader(file, restval="", strict=True, delimiter=";" if semicolons else ",")
+            rows = list(table)
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{str(path)!r} is not a table of results in CSV ({error})") from error
-    if any(None in row or "key" not in row for row in rows):
+    if "key" not in (table.fieldnames or ()) or any(None in row for row in rows):
         raise ValueError(f"{str(path)!r} is not a table of results: it needs a column 'key', and no row longer than "
                          "the first")
-    return [{name: _text(cell) if name == "key" else _value(cell) for name, cell in row.items()} for row in rows]
+    value = _value_with_comma if semicolons else _value
+    return [{name: _text(cell) if name == "key" else value(cell) for name, cell in row.items()} for row in rows]
 
 
 def add(path: str | os.PathLike, row: Row) -> None:
     """Add a row, unless the table has one with its ``key``. A column that a row lacks is empty there."""
-    path = pathlib.Path(path)
+    path = pathlib.Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(open(path.with_name(f".{path.name}.lock"), "w")):
         rows = read(path)
@@ -75,6 +81,12 @@ def _value(cell: str) -> int | float | str | None:
         except ValueError:
             pass
     return _text(cell) or None
+
+
+def _value_with_comma(cell: str) -> int | float | str | None:
+    """As ``_value``, for a table whose numbers have a decimal comma."""
+    value = _value(cell.replace(",", "."))
+    return value if isinstance(value, (int, float)) else _value(cell)
 
 
 def _text(cell: str) -> str:

@@ -40,7 +40,7 @@ class Run:
         self.ranks = parallel.join()
         self.device = self.ranks.device(device)
         self.train, self.held_out = split(len(images), config.val_fraction, config.seed)
-        _check_run(model, images, config, min(len(self.train), len(self.held_out) or len(self.train)))
+        _check_run(model, images, config, len(self.train), len(self.held_out))
         self.images, self.config, self.fingerprint = images, config, images.fingerprint()
         self.model = model.to(self.device, memory_format=torch.channels_last)
         self.own_objective = Objective(model, config, self.device, len(self.train), self.ranks)
@@ -469,23 +469,25 @@ def can_record(run) -> bool:
     return run.device.index in (None, torch.cuda.current_device())
 
 
-def _check_run(model: BetaVAE, images: Images, config: Config, fewest: int):
+def _check_run(model: BetaVAE, images: Images, config: Config, train: int, held_out: int):
     """Raise ValueError if the data, the model and the config do not belong together.
 
-    ``fewest``: the number of images to train or to validate on, whichever is smaller.
+    ``train`` and ``held_out``: the number of images to train and to validate on.
     """
+    fewest = min(train, held_out or train)
     want = (model.in_channels, model.img_size, model.img_size)
     if images.shape != want:
-        raise ValueError(f"the model takes images {want}, the data hold {images.shape}; set in_channels and img_size "
-                         "to fit")
-    some = images.take(torch.arange(min(8, len(images))))
-    if some.dtype == torch.uint8 and some.max() == 1:        # of a Dataset: as_images has looked at all other kinds
-        raise ValueError("the Dataset's first images hold 0 and 1 as whole numbers, of 255: make them bool, or "
-                         "multiply by 255")
+        square = images.shape[1] == images.shape[2]
+        remedy = "set in_channels and img_size to fit" if square else "cut or resize them to squares first"
+        raise ValueError(f"the model takes images {want}, the data hold {images.shape}; {remedy}")
     for name in ("in_channels", "img_size", "beta", "latent_dim", "hidden_dims", "network", "patch"):
         if getattr(model, name) != getattr(config, name):
             raise ValueError(f"the model has {name} {getattr(model, name)}, the config {getattr(config, name)}; "
                              "build the model with BetaVAE.from_config(config)")
+    one_pixel = model.img_size == model.patch * 2 ** len(model.hidden_dims)
+    if model.network == "classic" and one_pixel and min(config.batch_size, train) == 1:
+        raise ValueError("BatchNorm needs two values of a channel or more, and the last block of this model has 1 x 1 "
+                         "pixels: use batch_size 2 or more (and as many images), or one of hidden_dims less")
     if config.objective not in ("beta_vae", "annealed") and min(fewest, config.batch_size) < 2:
         raise ValueError(f"{config.objective} compares the images of a batch: it needs batch_size 2 or more, got "
                          f"{config.batch_size}, and 2 images or more to train and to validate on, got {fewest}")

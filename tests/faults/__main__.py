@@ -19,10 +19,12 @@ def main():
     parser.add_argument("kind", choices=kinds)
     parser.add_argument("--count", type=int, default=1000, help="number of cases (default 1000)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="field_files: of these data sets only")
     args = parser.parse_args()
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        said = importlib.import_module(f"faults.test_{args.kind}").run(args.count, args.seed, pathlib.Path(folder))
+        said = importlib.import_module(f"faults.test_{args.kind}").run(
+            args.count, args.seed, pathlib.Path(folder), *args.only)
     print(f"{args.kind}, seed {args.seed}: {said}; {time.monotonic() - start:.0f} s")
 
 

@@ -109,8 +109,8 @@ def opened(kind, path):
     return OneCar(path) if kind == "cars3d" else load_data(Config.sprites(data_path=path))
 
 
-def run(count, seed, folder):
-    """``count`` mutated files; a line with how many were refused."""
+def run(count, seed, folder, *only):
+    """``count`` mutated files, of all KINDS or of some only; a line with how many were refused."""
     refused = same = unseen = 0
     slowest = 0.0
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -119,7 +119,7 @@ def run(count, seed, folder):
         monkeypatch.setitem(field_files.SMALL, Cars3D, OneCar.factor_sizes)
         for n in range(count):
             rng, name = random.Random(f"{seed} {n}"), f"file {n} of seed {seed}"
-            kind = rng.choice(KINDS)
+            kind = rng.choice(only or KINDS)
             here = folder / str(n)
             here.mkdir()
             path = here / (field_files.write(kind, here, seed=n)[len(str(here)) + 1:])
