@@ -40,7 +40,7 @@ def slow_and_brittle(z):
     while not pathlib.Path("gate").exists():
         time.sleep(0.02)
     if z[0, first] > 1.5:
-        raise RuntimeError("broken on purpose")
+        raise ArithmeticError("broken on purpose")
     return decode(z)
 explorer.panel.model.decoder.forward = slow_and_brittle
 print("brittle now")
@@ -310,7 +310,7 @@ def test_slow_and_broken_models(server, chromium, course):
     assert 1 <= int(page.locator(".drawn").inner_text()) < 20
     for _ in lab.drag(page, slider, [0.97]):
         pass
-    page.get_by_text("RuntimeError: broken on purpose").wait_for(timeout=60_000)
+    page.get_by_text("ArithmeticError: broken on purpose").wait_for(timeout=60_000)
     for _ in lab.drag(page, slider, [0.6]):
         pass
     until(page, lambda: at_rest(page))
