@@ -147,11 +147,19 @@ def test_run_all_leaves_the_sliders_where_a_cell_has_set_them(server, chromium):
     page.close()
 
 
+def in_view(page, number=0):
+    """An explorer scrolled into view, when all of it is there: JupyterLab takes what is far away out of the page."""
+    box = lab.explorer(page, number)
+    box.scroll_into_view_if_needed()
+    until(page, lambda: box.locator("img.bvae-film").last.is_visible())
+    until(page, lambda: all(label.inner_text() for label in box.locator(".widget-slider .widget-label").all()))
+    until(page, lambda: lab.sliders(box).last.locator(".noUi-handle").get_attribute("aria-label"))
+    return box
+
+
 def test_every_control_and_every_picture_has_a_name(quickstart):
     for number in (0, 1):
-        box = lab.explorer(quickstart, number)
-        box.scroll_into_view_if_needed()                    # JupyterLab hides what is far away
-        until(quickstart, lambda box=box: lab.sliders(box).first.locator(".noUi-handle").get_attribute("aria-label"))
+        box = in_view(quickstart, number)
         for slider in lab.sliders(box).all():
             label = slider.locator(".widget-label").inner_text()
             assert box.get_by_role("slider", name=label, exact=True).count() >= 1 and "nats" in label
@@ -215,8 +223,8 @@ def test_no_question_about_news_covers_the_page(quickstart):
 
 def test_latency_from_the_mouse_to_the_picture(quickstart, capsys):
     """Every move of the mouse reaches the picture; how fast is printed, since it depends on the machine."""
-    box = lab.explorer(quickstart)
-    box.locator("img.widget-image").nth(1).evaluate(WATCH)
+    box = in_view(quickstart)
+    box.locator("img.bvae-now").evaluate(WATCH)
     wanted = 0
     for i in range(2):
         for _ in lab.drag(quickstart, lab.sliders(box).nth(i), np.linspace(0.02, 0.98, 20), steps=1):

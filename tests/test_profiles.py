@@ -50,7 +50,7 @@ def fourth(p: Profile) -> tuple[int, float]:
 def seventh(p: Profile) -> tuple[int, float]:
     n = min(20_000, max(256, p.images // 8))
     whole, trial = 2 * p.epochs * 0.8 * n / 16, 2 * p.epochs * 0.8 * (n // 3) / 16
-    return 12, whole + 10 * trial
+    return 15, whole + 10 * trial + 2 * 16              # and a small one, alone and stopped
 
 
 def eighth(p: Profile) -> tuple[int, float]:
@@ -72,7 +72,7 @@ TRAININGS = {
     "04_when_training_fails": (7, fourth),
     "05_traversal": (0, lambda p: (0, 0)),
     "06_disentanglement": (0, lambda p: (0, 0)),
-    "07_your_images": (3, seventh),
+    "07_your_images": (4, seventh),
     "08_beyond_beta": (1, eighth),
     "09_research": (4, ninth),
 }
