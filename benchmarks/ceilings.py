@@ -20,20 +20,13 @@ from pretrain import EVALUATION_SEEDS, SAMPLES, disentanglement, mean_of  # noqa
 
 from bvae_helpers.data import Sprites  # noqa: E402
 
-TURNS = np.array([4, 2, 1])  # square, ellipse, heart: in how many positions of a whole turn each looks the same
 SCORES = "mig", "dci_disentanglement", "factor_vae", "sap", "modularity"
-
-
-def folded(factors):
-    """The visible angle as a part of the shape's own period, 0 to 1: (N, 5) -> (N,)."""
-    turn = factors[:, 2] / (Sprites.factor_sizes[2] - 1)        # 0 to 1: the last class looks like the first
-    return turn * TURNS[factors[:, 0]] % 1
 
 
 def encoders(factors):
     """The codes of three perfect encoders: title -> (N, D)."""
     values = factors.astype(float)
-    others, angle = np.delete(values, 2, axis=1), folded(factors)
+    others, angle = np.delete(values, 2, axis=1), Sprites().visible(factors).numpy()[:, 2]
     circle = np.stack([np.cos(2 * np.pi * angle), np.sin(2 * np.pi * angle)], axis=1)
     return {"the factors themselves": values,
             "orientation as seen, one latent": np.column_stack([others, angle]),

@@ -16,9 +16,9 @@ from .model import BetaVAE, Pass
 
 __all__ = ["OBJECTIVES", "RECONSTRUCTIONS", "Discriminator", "annealed", "average_shared", "bernoulli", "beta_at",
            "beta_vae", "btcvae", "btcvae_gamma", "btcvae_stratified", "capacity_at", "convert_beta", "covariance",
-           "dimension_wise_kl", "dipvae1", "dipvae2", "factorvae", "gaussian", "kl_divergence", "laplace",
-           "log_gaussian", "log_weights", "moment_penalties", "mse", "objective", "permute_latents", "terms_of",
-           "total_correlation"]
+           "dimension_wise_kl", "dipvae1", "dipvae2", "factorvae", "gaussian", "kl_divergence", "label_error",
+           "laplace", "log_gaussian", "log_weights", "moment_penalties", "mse", "objective", "permute_latents",
+           "terms_of", "total_correlation"]
 
 Terms = dict[str, Tensor]       # the terms of a loss by name, in nats per image
 
@@ -142,6 +142,18 @@ def average_shared(mu: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
     shared = (kl < middle).repeat(2, 1)                                             # (2P, D)
     mean, variance = ((mu1 + mu2) / 2).repeat(2, 1), ((var1 + var2) / 2).repeat(2, 1)
     return torch.where(shared, mean, mu), torch.where(shared, variance.log(), logvar)
+
+
+def label_error(mu: Tensor, codes: Tensor) -> Tensor:
+    """The squared distance of the first K latents' means from the codes of K labels: (B, D), (B, K) -> a scalar.
+
+    Summed over labels, averaged over images; without unit. Added to the loss for the images whose factors are known:
+    Locatello et al. 2020, "Disentangling Factors of Variation Using Few Labels", section 3, there with other distances.
+    Raises ValueError for fewer latents than labels.
+    """
+    if codes.shape[1] > mu.shape[1]:
+        raise ValueError(f"each of the {codes.shape[1]} labels needs a latent of its own, got {mu.shape[1]} latents")
+    return (mu[:, :codes.shape[1]] - codes).square().sum(1).mean()
 
 
 # Objectives: a Pass, its reconstruction term and its KL -> (loss, further terms to record)

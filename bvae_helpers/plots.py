@@ -179,7 +179,7 @@ def signature(model: nn.Module, images, factors: Tensor | None = None, factor_na
     """
     images = as_images(images)
     mu, logvar = L.encode(model, images)
-    labels, collapsed = latent_labels(mu, logvar, factors, factor_names)
+    labels, collapsed = latent_labels(mu, logvar, factors, factor_names, shares=True)
     order = L.rank_latents(mu, logvar)[:most].tolist()
     first = images.take(torch.arange(min(steps, len(images))))
     pictures = [first, L.reconstruct(model, Images(first)), *_traversal_rows(model, mu, collapsed, order, steps)]

@@ -32,8 +32,9 @@ def test_signature_has_a_labelled_row_for_each_latent(sprites):
     assert labels[:2] == ["original", "reconstruction"] and len(labels) == 12
     nats = [float(label.split("·")[1].split()[0]) for label in labels[2:]]
     assert nats == sorted(nats, reverse=True)
-    named = {label.split("·")[2].strip() for label in labels[2:] if label.count("·") == 2}
-    assert {"posX", "posY", "scale"} <= named
+    named = dict(label.split("·")[2].strip().split(", ") for label in labels[2:] if label.count("·") == 2)
+    assert {"posX", "posY", "scale"} <= set(named)
+    assert all(0.3 <= float(share) <= 1 for share in named.values())
 
 
 def test_factor_report_puts_each_number_beside_its_latent(sprites):

@@ -28,8 +28,7 @@ from bvae_helpers.model import BetaVAE  # noqa: E402
 from bvae_helpers.plots import carried, information_share, latent_labels  # noqa: E402
 
 FRONT = ROOT / "docs" / "front"
-MODEL = "btcvae"
-MODEL_WORDS = "as a β-TCVAE, chapter 8"
+MODEL = "labelled"
 WORDS = ["shape", "size", "turn", "left to right", "up and down"]       # the page's names of the sprites' causes
 BETAS = {f"sweep_beta{beta}": beta for beta in (1, 8, 32)}      # more would make the site larger than 12 MB
 SAMPLES = 1500      # sprites that the score is computed from, at every move of the angle
@@ -126,7 +125,7 @@ def write(path: str | pathlib.Path, course: str | None = None) -> None:
     scripts = [PAGE / "decoder.js", PAGE / "page.js", FRONT / "sprites.js", FRONT / "scores.js", FRONT / "sweep.js",
                FRONT / "front.js"]
     page = fill(FRONT / "front.html", [PAGE / "page.css", FRONT / "front.css"], scripts, content())
-    page = page.replace("COURSE_ADDRESS", html.escape(course or stamp.address())).replace("MODEL_WORDS", MODEL_WORDS)
+    page = page.replace("COURSE_ADDRESS", html.escape(course or stamp.address()))
     write_whole(path, lambda file: file.write(page.encode("utf-8")))
 
 

@@ -2,7 +2,7 @@
 
     python tools/make_gif.py [--browser /usr/bin/chromium]
 
-Starts JupyterLab on this machine's loopback, runs the notebook, drags the first four sliders and
+Starts JupyterLab on this machine's loopback, runs the notebook, drags the first five sliders and
 takes a picture at every move. ``--screenshot FILE`` keeps one whole page as well.
 """
 
@@ -33,7 +33,7 @@ def main():
         page.keyboard.press("Control+b")             # closes the file browser
         box = lab.explorer(page)
         box.scroll_into_view_if_needed()
-        for i in range(4):
+        for i in range(5):
             for _ in lab.drag(page, lab.sliders(box).nth(i), [abs(1 - k / 6) for k in range(13)]):
                 page.wait_for_timeout(90)            # the pace of the film
                 frames.append(Image.open(io.BytesIO(box.screenshot())))

@@ -35,12 +35,12 @@ from bvae_helpers.explorer import export  # noqa: E402
 
 COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 COARSE = 0.12      # how much a pixel, 0 to 1, may change at most in a live page, so that the site stays below 12 MB
-LIVE = {"btcvae": {"β-TCVAE": "btcvae"}, "two": {"plain VAE, β = 1": "vae", "β-TCVAE": "btcvae"},
-        "faces": {"faces": "faces"}}
+LIVE = {"labelled": {"labelled": "labelled"}, "btcvae": {"β-TCVAE": "btcvae"},
+        "two": {"plain VAE, β = 1": "vae", "β-TCVAE": "btcvae"}, "faces": {"faces": "faces"}}
 # The live pages of a notebook's explorers, in their order; None: of a model that the reader trains
-EXPLORERS = {"00_quickstart": ["btcvae", "two"], "05_traversal": ["btcvae", "two"], "07_your_images": ["faces", None]}
-MODULES = ("config", "model", "losses", "latents", "checkpoints", "data", "metrics", "training", "training.sweep",
-           "training.results", "plots", "explorer", "teach")
+EXPLORERS = {"00_quickstart": ["labelled", "two"], "05_traversal": ["btcvae", "two"], "07_your_images": ["faces", None]}
+MODULES = ("config", "model", "losses", "latents", "checkpoints", "data", "metrics", "training", "training.labels",
+           "training.sweep", "training.results", "plots", "explorer", "teach")
 
 
 def shrink(site):
@@ -106,7 +106,7 @@ def prepared(notebook, name):
     for cell in notebook.cells:
         cells.append(cell)
         if cell.cell_type == "markdown":
-            cell.source = markdown(cell.source)
+            cell.source = inline(markdown(cell.source), cell.pop("attachments", {}))
         elif cell.cell_type == "code":
             pictures = [output.metadata["image/png"] for output in cell.outputs
                         if "image/png" in output.get("metadata", {})]
@@ -131,6 +131,14 @@ def markdown(text):
     """Markdown with this site's badge, and a blank line after </summary>, without which formulas stay raw."""
     text = text.replace(COLAB_BADGE, "../_static/colab-badge.svg")
     return re.sub(r"</summary>[ \t]*\n(?!\n)", "</summary>\n\n", text)
+
+
+def inline(text, attachments):
+    """Markdown with its attached pictures written into it, because MyST-NB does not read attachments."""
+    for name, versions in attachments.items():
+        (kind, data), = versions.items()
+        text = text.replace(f"](attachment:{name})", f"](data:{kind};base64,{data})")
+    return text
 
 
 def write_live_page(models, path):

@@ -33,6 +33,14 @@ class FactorData(ABC):
         """The number of images in the lattice."""
         return math.prod(self.factor_sizes)
 
+    def visible(self, factors: Tensor) -> Tensor:
+        """Integer classes (N, K) -> the part of them that images show, each from 0 to 1, float32 (N, K).
+
+        Here class / (number of classes - 1). A subclass whose different classes look the same returns the same number.
+        """
+        factors = check_factors(factors, self.factor_sizes, self.factor_names)
+        return factors / (torch.tensor(self.factor_sizes, device=factors.device) - 1).clamp(min=1)
+
     def sample_factors(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n independent uniform draws of every factor -> long (n, K)."""
         return torch.stack([torch.randint(size, (n,), generator=generator) for size in self.factor_sizes], dim=1)

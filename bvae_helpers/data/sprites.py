@@ -68,6 +68,7 @@ def heart() -> tuple[Tensor, Tensor]:
 
 
 OUTLINES = (square, ellipse, heart)
+PERIODS = torch.tensor([4, 2, 1])     # in how many positions of a whole turn each shape looks the same
 
 
 def factor_values(factors: Tensor) -> dict[str, Tensor]:
@@ -165,3 +166,13 @@ class Sprites(FactorData):
                 for index in (factors[:, 0] == shape).nonzero().squeeze(1).split(CHUNK):
                     out[index, 0] = draw(factors[index])
         return out
+
+    def visible(self, factors: Tensor) -> Tensor:
+        """Integer classes (N, 5) -> what images show of them, each from 0 to 1, float32 (N, 5).
+
+        A square looks the same after a quarter of a turn and an ellipse after half a turn: orientation is the part of
+        this period, from 0 to below 1.
+        """
+        values = super().visible(factors)
+        periods = PERIODS.to(values.device)[torch.as_tensor(factors)[:, 0].to(values.device)]
+        return torch.cat([values[:, :2], (values[:, 2] * periods % 1)[:, None], values[:, 3:]], dim=1)

@@ -1,0 +1,131 @@
+"""Training with labels: what a label is, what is pulled to it, and runs that are stopped and resumed."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from bvae_helpers.config import Config
+from bvae_helpers.data import Sprites
+from bvae_helpers.data.sprites import FACTOR_SIZES
+from bvae_helpers.losses import label_error, objective
+from bvae_helpers.model import BetaVAE
+from bvae_helpers.training.labels import _LabelRun, fit_labelled, label_codes
+
+SETTINGS = Config.falling(objective="beta_vae", beta=1.0, beta_schedule="constant", hidden_dims=[4, 4], latent_dim=6,
+                          num_images=64, batch_size=8, epochs=2, log_every=4, log_dir=None, save_dir=None)
+
+
+def new_model(config=SETTINGS):
+    torch.manual_seed(0)
+    return BetaVAE.from_config(config)
+
+
+def everything(shape):
+    """The factors of a shape in every orientation (40, 5)."""
+    return torch.tensor([[shape, 3, turn, 10, 20] for turn in range(40)])
+
+
+@pytest.mark.parametrize("shape, turns", [(0, 4), (1, 2), (2, 1)])
+def test_sprites_that_look_the_same_have_the_same_visible_orientation(shape, turns):
+    """39 steps are a whole turn; a square's quarter of a turn is no whole number of them, its whole turn is."""
+    visible = Sprites().visible(everything(shape))[:, 2]
+    steps = torch.arange(40) * turns / 39
+    assert torch.allclose(visible, steps - steps.floor(), atol=1e-5)
+    assert visible[0] == visible[39] == 0 and visible.max() < 1
+    images = Sprites().images(everything(shape)).float().flatten(1)
+    same = (visible[:, None] - visible).abs() < 1e-4
+    differ = (images[:, None] != images).float().sum(2)
+    assert differ[same].max() < differ[~same].min()
+
+
+def test_other_factors_are_spread_evenly_from_0_to_1():
+    factors = torch.tensor([[0, 0, 0, 0, 0], [2, 5, 0, 31, 31], [1, 1, 0, 1, 2]])
+    assert torch.allclose(Sprites().visible(factors)[:, [0, 1, 3, 4]],
+                          torch.tensor([[0, 0, 0, 0], [1, 1, 1, 1], [.5, .2, 1 / 31, 2 / 31]]))
+
+
+def test_the_codes_of_uniform_labels_have_mean_0_and_variance_1():
+    positions = torch.tensor([[0, 0, 0, x, 0] for x in range(32)])
+    codes = label_codes(Sprites(), positions)[:, 3]
+    assert codes.mean().item() == pytest.approx(0, abs=1e-6)
+    assert codes.min().item() == pytest.approx(-math.sqrt(3))
+    assert codes.var(correction=0).item() == pytest.approx(1 + 2 / 31, rel=1e-4)       # 32 values, not infinitely many
+
+
+def test_the_error_is_summed_over_labels_and_averaged_over_images():
+    mu = torch.tensor([[1.0, 2.0, 9.0], [0.0, 0.0, -9.0]])
+    assert label_error(mu, torch.tensor([[0.0, 4.0], [1.0, 0.0]])).item() == (1 + 4 + 1) / 2
+    with pytest.raises(ValueError, match="3 labels needs a latent of its own, got 2"):
+        label_error(torch.zeros(1, 2), torch.zeros(1, 3))
+
+
+def test_only_the_first_quarter_of_a_batch_is_known_and_pulled():
+    run = _LabelRun(new_model(), Sprites(), SETTINGS, labels=3, weight=10.0)
+    known = {tuple(row) for row in run.known.tolist()}
+    drawn = [run.draw() for _ in range(20)]
+    assert all(tuple(row) in known for batch in drawn for row in batch[:2].tolist())
+    assert sum(tuple(row) in known for batch in drawn for row in batch[2:].tolist()) < 3
+    torch.manual_seed(3)
+    terms = run.terms(drawn[0])
+    torch.manual_seed(3)
+    x = Sprites().images(drawn[0]).float() / 255
+    elbo = objective(run.model, x, SETTINGS, 1.0)
+    error = (run.model.encode(x)[:2, :5] - label_codes(Sprites(), drawn[0][:2])).square().sum(1).mean()
+    assert terms["label_error"].item() == pytest.approx(error.item(), rel=1e-4)
+    assert terms["loss"].item() == pytest.approx((elbo["loss"] + 10 * error).item(), rel=1e-4)
+
+
+def test_training_brings_the_means_to_the_labels():
+    config = SETTINGS.replace(num_images=1600, batch_size=32, epochs=6, lr=2e-3)
+    model, factors = new_model(config), Sprites().sample_factors(500, torch.Generator().manual_seed(9))
+    history = fit_labelled(model, Sprites(), config, labels=5_000, progress=False)
+    assert history["step"][-1] == 300 and not model.training
+    mu = model.encode(Sprites().images(factors).float() / 255)
+    for k in (3, 4):
+        assert torch.corrcoef(torch.stack([mu[:, k], factors[:, k].float()]))[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("stops", [(5,), (1, 8, 3)])
+def test_a_stopped_run_is_resumed_exactly(tmp_path, stops):
+    straight = new_model()
+    wanted = fit_labelled(straight, Sprites(), SETTINGS.replace(save_dir=str(tmp_path / "a")), labels=50,
+                          progress=False)
+    config = SETTINGS.replace(save_dir=str(tmp_path / "b"))
+    for steps in stops:
+        fit_labelled(new_model(), Sprites(), config, labels=50, stop_after=steps, progress=False)
+        torch.randn(7)
+    model = new_model()
+    found = fit_labelled(model, Sprites(), config, labels=50, progress=False)
+    assert found == wanted and found["step"] == [4, 8, 12, 16]
+    for one, two in itertools.zip_longest(model.parameters(), straight.parameters()):
+        assert torch.equal(one, two)
+
+
+def test_a_folder_with_another_run_is_refused(tmp_path):
+    config = SETTINGS.replace(save_dir=str(tmp_path))
+    fit_labelled(new_model(), Sprites(), config, labels=50, stop_after=2, progress=False)
+    with pytest.raises(ValueError, match="beta 1.0 there, 2.0 here"):
+        fit_labelled(new_model(), Sprites(), config.replace(beta=2.0), labels=50, progress=False)
+    with pytest.raises(ValueError, match="50 labels of weight 100.0 there.*60 labels of weight 100.0 here"):
+        fit_labelled(new_model(), Sprites(), config, labels=60, progress=False)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_is_not_saved(tmp_path):
+    config = SETTINGS.replace(lr=100.0, save_dir=str(tmp_path))
+    with pytest.raises(FloatingPointError, match="lower lr"):
+        fit_labelled(new_model(), Sprites(), config, labels=50, progress=False)
+    assert not (tmp_path / "last.pt").exists()
+
+
+@pytest.mark.parametrize("changes, labels, words", [
+    ({"objective": "btcvae"}, 9, "objective 'beta_vae', got 'btcvae'"),
+    ({"lr_schedule": "constant"}, 9, "lr_schedule 'cosine', got 'constant'"),
+    ({"latent_dim": 4}, 9, f"{len(FACTOR_SIZES)} factors needs a latent of its own: latent_dim is 4"),
+    ({"batch_size": 3}, 9, "batch_size must be 4 or more, got 3"),
+    ({}, 0, "labels must be 1 or more images, got 0")])
+def test_settings_that_it_does_not_have_are_refused(changes, labels, words):
+    config = SETTINGS.replace(**changes)
+    with pytest.raises(ValueError, match=words):
+        fit_labelled(new_model(config), Sprites(), config, labels=labels, progress=False)
