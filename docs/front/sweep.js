@@ -47,7 +47,7 @@ function makeSweepTable(models) {
         ...[number(rate, 1), number(distortion, 0), `${active}`, number(mig)].map(text => make("td", {}, text))));
     const titles = ["β", "rate, nats", "distortion, nats", "active latents", "MIG"];
     return make("table", {}, make("caption", {}, "Means over many sprites. Distortion: lower is better. MIG: 0, every "
-                + "cause is spread over several latents; 1, every cause has a latent of its own."),
+                + "cause is spread over several latents; 1, one latent carries all of a cause, and no other any of it."),
                 make("tr", {}, ...titles.map(title => make("th", {scope: "col"}, title))), ...sweep.rows);
 }
 
