@@ -112,6 +112,15 @@ def test_a_folder_with_another_run_is_refused(tmp_path):
         fit_labelled(new_model(), Sprites(), config, labels=60, progress=False)
 
 
+def test_a_folder_where_another_run_is_under_way_is_refused(tmp_path):
+    config = SETTINGS.replace(save_dir=str(tmp_path))
+    first = _LabelRun(new_model(), Sprites(), config, labels=50, weight=100.0)
+    with pytest.raises(ValueError, match="another run is under way"):
+        fit_labelled(new_model(), Sprites(), config, labels=50, progress=False)
+    first.close()
+    assert fit_labelled(new_model(), Sprites(), config, labels=50, progress=False)["step"][-1] == 16
+
+
 def test_a_loss_that_is_no_number_ends_the_run_and_is_not_saved(tmp_path):
     config = SETTINGS.replace(lr=100.0, save_dir=str(tmp_path))
     with pytest.raises(FloatingPointError, match="lower lr"):

@@ -42,8 +42,8 @@ def fit_labelled(model: BetaVAE, data: FactorData, config: Config, *, labels: in
     and when stopped, the run is saved to ``save_dir/last.pt``, from which the same call resumes it and ends as if it
     had never been stopped. ``stop_after``: return after this number of steps.
 
-    Raises ValueError for settings that it does not have, or that the run in ``save_dir`` does not have, and
-    FloatingPointError when the loss is NaN or infinite.
+    Raises ValueError for settings that it does not have, or that the run in ``save_dir`` does not have, or while another
+    run is under way there, and FloatingPointError when the loss is NaN or infinite.
     """
     _check(data, config, labels)
     system.keep_memory()
@@ -73,7 +73,10 @@ class _LabelRun:
         torch.manual_seed(config.seed)
         self.generator = torch.Generator().manual_seed(config.seed + 1)
         self.step, self.history, self.seconds = 0, {}, 0.0
-        self.file = None if config.save_dir is None else checkpoints.folder(config.save_dir) / "last.pt"
+        self.folder = None if config.save_dir is None else checkpoints.folder(config.save_dir)
+        with system.folder_lock(self.folder):
+            self.occupied = system.occupy(self.folder, alone=True)
+        self.file = None if self.folder is None else self.folder / "last.pt"
         if self.file and self.file.exists():
             self._load(checkpoints.load(self.file))
         self.began = self.saved_at = time.monotonic()
@@ -138,6 +141,9 @@ class _LabelRun:
         """Save, and leave the model in eval mode, however the training ended."""
         self.save()
         self.model.eval()
+        if self.folder is not None:
+            with system.folder_lock(self.folder):
+                system.leave(self.folder, self.occupied)
 
 
 def _check(data, config, labels):
