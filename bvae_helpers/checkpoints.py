@@ -23,8 +23,9 @@ from .config import Config, unknown_settings
 from .data.files import first_line, printable, say, write_whole
 from .model import BetaVAE
 
-__all__ = ["PRETRAINED", "check_run_state", "check_same_run", "folder", "load", "load_model", "load_optimizer",
-           "load_pretrained", "move_aside", "plain_keys", "pretrained_names", "rng_state", "save", "set_rng_state"]
+__all__ = ["PRETRAINED", "check_label_state", "check_run_state", "check_same_run", "folder", "load", "load_model",
+           "load_optimizer", "load_pretrained", "move_aside", "plain_keys", "pretrained_names", "rng_state", "save",
+           "set_rng_state"]
 
 PRETRAINED = pathlib.Path(__file__).parent / "pretrained"
 PIECE = 1 << 20                 # bytes read at a time
@@ -396,19 +397,43 @@ def check_run_state(state: dict[str, Any], own: dict[str, Any], optimizer: torch
     if missing:
         lines = [f"{name}: missing" for name in missing]
     else:
-        same = ("model_state_dict", "discriminator_state_dict", "epoch", "step", "val_loss",
-                "best_val_loss", "data", "seconds")
+        same = ("discriminator_state_dict", "val_loss", "best_val_loss")
         lines = [line for name in same for line in _differences(state[name], own[name], name)]
-        lines += [f"{name}: expected a whole number" for name in ("epoch", "step") if type(state[name]) is not int]
         if state["scaler_state_dict"] != {} and own["scaler_state_dict"] != {}:  # empty: not in 16 bits, here or there
             lines += _differences(state["scaler_state_dict"], own["scaler_state_dict"], "scaler_state_dict")
-        lines += _wrong_optimizer(state["optimizer_state_dict"], optimizer)
-        lines += _wrong_scheduler(state["scheduler_state_dict"], own["scheduler_state_dict"])
+        lines += _wrong_parts(state, own, optimizer)
         lines += _wrong_records(state, own)
-        lines += _wrong_rng(state["rng"])
+    _refuse(lines, "Use resume=False (--no-resume) to start a new run and move the old files aside")
+
+
+def check_label_state(state: dict[str, Any], own: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+    """``check_run_state`` for the checkpoints of ``training.labels.fit_labelled``, which hold less."""
+    missing = sorted(own.keys() - state.keys())
+    if missing:
+        lines = [f"{name}: missing" for name in missing]
+    else:
+        lines = [*_wrong_parts(state, own, optimizer), *_differences(state["generator"], own["generator"], "generator")]
+        history = state["history"]
+        if not isinstance(history, dict) or not all(isinstance(curve, list) for curve in history.values()):
+            lines.append("history: expected a dict of lists")
+    _refuse(lines, "Use another save_dir, or move it away, to start a new run")
+
+
+def _refuse(lines, remedy):
+    """Raise ValueError if there are ``lines`` that say what is wrong with a checkpoint."""
     if lines:
-        raise ValueError("the last.pt of this run is damaged, or was written by another program. Use resume=False "
-                         f"(--no-resume) to start a new run and move the old files aside.\n{_listed(lines)}")
+        raise ValueError("the last.pt of this run is damaged, or was written by another program. "
+                         f"{remedy}.\n{_listed(lines)}")
+
+
+def _wrong_parts(state, own, optimizer):
+    """What is wrong with the parts that the checkpoints of all runs have: a line each."""
+    lines = [line for name in ("model_state_dict", "epoch", "step", "data", "seconds")
+             for line in _differences(state[name], own[name], name)]
+    lines += [f"{name}: expected a whole number" for name in ("epoch", "step") if type(state[name]) is not int]
+    lines += _wrong_optimizer(state["optimizer_state_dict"], optimizer)
+    lines += _wrong_scheduler(state["scheduler_state_dict"], own["scheduler_state_dict"])
+    return lines + _wrong_rng(state["rng"])
 
 
 def _wrong_optimizer(state, optimizer):

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from bvae_helpers import checkpoints
 from bvae_helpers.config import Config
 from bvae_helpers.data import Sprites
 from bvae_helpers.data.sprites import FACTOR_SIZES
@@ -110,6 +111,22 @@ def test_a_folder_with_another_run_is_refused(tmp_path):
         fit_labelled(new_model(), Sprites(), config.replace(beta=2.0), labels=50, progress=False)
     with pytest.raises(ValueError, match="50 labels of weight 100.0 there.*60 labels of weight 100.0 here"):
         fit_labelled(new_model(), Sprites(), config, labels=60, progress=False)
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda state: state.pop("generator"), "generator: missing"),
+    (lambda state: state.update(generator=torch.zeros(3)), "generator: shape"),
+    (lambda state: state["optimizer_state_dict"]["state"][0].update(exp_avg=torch.zeros(3)), "exp_avg: shape"),
+    (lambda state: state.update(step=1.5), "step: expected a whole number"),
+    (lambda state: state.update(history=[1]), "history: expected a dict of lists")])
+def test_a_damaged_checkpoint_is_refused_by_name(tmp_path, change, words):
+    config = SETTINGS.replace(save_dir=str(tmp_path))
+    fit_labelled(new_model(), Sprites(), config, labels=50, stop_after=2, progress=False)
+    state = checkpoints.load(tmp_path / "last.pt")
+    change(state)
+    checkpoints.save(state, tmp_path / "last.pt")
+    with pytest.raises(ValueError, match=words):
+        fit_labelled(new_model(), Sprites(), config, labels=50, progress=False)
 
 
 def test_a_folder_where_another_run_is_under_way_is_refused(tmp_path):

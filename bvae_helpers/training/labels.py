@@ -42,8 +42,8 @@ def fit_labelled(model: BetaVAE, data: FactorData, config: Config, *, labels: in
     and when stopped, the run is saved to ``save_dir/last.pt``, from which the same call resumes it and ends as if it
     had never been stopped. ``stop_after``: return after this number of steps.
 
-    Raises ValueError for settings that it does not have, or that the run in ``save_dir`` does not have, or while another
-    run is under way there, and FloatingPointError when the loss is NaN or infinite.
+    Raises ValueError for settings that it does not have, or that the run in ``save_dir`` does not have, while another
+    run is under way there or if its checkpoint is damaged, and FloatingPointError when the loss is NaN or infinite.
     """
     _check(data, config, labels)
     system.keep_memory()
@@ -73,13 +73,13 @@ class _LabelRun:
         torch.manual_seed(config.seed)
         self.generator = torch.Generator().manual_seed(config.seed + 1)
         self.step, self.history, self.seconds = 0, {}, 0.0
+        self.began = self.saved_at = time.monotonic()
         self.folder = None if config.save_dir is None else checkpoints.folder(config.save_dir)
         with system.folder_lock(self.folder):
             self.occupied = system.occupy(self.folder, alone=True)
         self.file = None if self.folder is None else self.folder / "last.pt"
         if self.file and self.file.exists():
             self._load(checkpoints.load(self.file))
-        self.began = self.saved_at = time.monotonic()
 
     def draw(self) -> torch.Tensor:
         """The factors (B, K) of a batch; those of its first quarter are known."""
@@ -117,22 +117,27 @@ class _LabelRun:
         if time.monotonic() - self.saved_at > self.config.save_seconds:
             self.save()
 
+    def state(self) -> dict:
+        """Everything that a checkpoint stores."""
+        seconds = self.seconds + time.monotonic() - self.began
+        return {"model_state_dict": self.model.state_dict(), "optimizer_state_dict": self.optimizer.state_dict(),
+                "scheduler_state_dict": self.scheduler.state_dict(), "generator": self.generator.get_state(),
+                "rng": checkpoints.rng_state(), "config": self.config.to_dict(), "data": self.fingerprint,
+                "step": self.step, "epoch": self.step * self.config.epochs // self.total_steps,
+                "history": self.history, "seconds": seconds}
+
     def save(self):
         """Write ``last.pt``, if the run has a folder and its weights are finite."""
-        if self.file is None or not all(p.isfinite().all() for p in self.model.parameters()):
-            return
-        self.saved_at = time.monotonic()
-        checkpoints.save({"model_state_dict": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
-                          "scheduler": self.scheduler.state_dict(), "generator": self.generator.get_state(),
-                          "rng": checkpoints.rng_state(), "config": self.config.to_dict(), "data": self.fingerprint,
-                          "step": self.step, "epoch": self.step * self.config.epochs // self.total_steps,
-                          "history": self.history, "seconds": self.seconds + self.saved_at - self.began}, self.file)
+        if self.file is not None and all(p.isfinite().all() for p in self.model.parameters()):
+            self.saved_at = time.monotonic()
+            checkpoints.save(self.state(), self.file)
 
     def _load(self, state: dict):
         checkpoints.check_same_run(state, self.config, self.fingerprint)
+        checkpoints.check_label_state(state, self.state(), self.optimizer)
         self.model.load_state_dict(state["model_state_dict"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        checkpoints.load_optimizer(self.optimizer, state["optimizer_state_dict"])
+        self.scheduler.load_state_dict(state["scheduler_state_dict"])
         self.generator.set_state(state["generator"])
         checkpoints.set_rng_state(state["rng"])
         self.step, self.history, self.seconds = state["step"], state["history"], state["seconds"]
