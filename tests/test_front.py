@@ -71,7 +71,7 @@ def test_the_encoder_computes_what_pytorch_computes(page, tool):
 
 
 def test_each_beta_shows_its_own_network_and_builds_it_when_it_is_chosen(page, tool):
-    starts = to_batch(render(Sprites(), tool.SAMPLES, seed=1)[0][:8])
+    starts = to_batch(render(Sprites(), tool.SAMPLES, tool.SEED)[0][:8])
     for k, name in enumerate(tool.BETAS):
         page.evaluate(SET, ["beta", k])
         assert page.evaluate("sweep.networks.filter(Boolean).length") == k + 1

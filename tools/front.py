@@ -35,7 +35,7 @@ SAMPLES = 1500      # sprites that the score is computed from, at every move of 
 MEASURED = 5000     # sprites on which rate, distortion and MIG of each beta are measured
 COARSE = 0.15       # how much a pixel, 0 to 1, may change at most for a decoder that is stored in half the size
 COARSE_CODE = 0.03  # the same for the encoder, of a latent
-START = 4           # the sprite that the first part begins with: a large one, so that a loss can be seen
+SEED = 170          # of the sprites shown: the first is a large heart, so that a loss can be seen
 BEGIN = (2, 4, 0, 10, 20)     # the causes at first: a heart, large, upright
 
 
@@ -52,7 +52,7 @@ def tables() -> dict:
 def content() -> dict:
     """All that the page shows: the explorer's part, and under ``front`` what the other parts need."""
     model, data = checkpoints.load_pretrained(MODEL), Sprites()
-    images, factors = render(data, SAMPLES, seed=1)
+    images, factors = render(data, SAMPLES, SEED)
     mu, logvar = L.encode(model, images)
     found = [name for name, _ in carried(mu, factors, WORDS)]
     parts = model.encoder
@@ -61,7 +61,7 @@ def content() -> dict:
     page = describe(model, images, types.SimpleNamespace(factor_names=WORDS), factors, coarse=COARSE)
     page["front"] = {"sweep": sweep(data, images[:8]), "tables": tables(), "shapes": sprites.SHAPES,
                      "encoder": network(encoder, to_batch(images[:64]), COARSE_CODE),
-                     "names": WORDS, "start": START, "sizes": data.factor_sizes, "begin": BEGIN,
+                     "names": WORDS, "sizes": data.factor_sizes, "begin": BEGIN,
                      "middle": middle.tolist(),
                      "pair": [found.index("left to right"), found.index("up and down")],
                      "codes": [[round(v, 3) for v in row] for row in mu.tolist()], "factors": factors.tolist()}

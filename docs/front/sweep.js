@@ -1,6 +1,6 @@
 // The first part of the front page: the latent of the same cause in networks that were trained with different beta.
 
-const sweep = {start: data.front.start, networks: [], film: []};
+const sweep = {start: 0, networks: [], film: []};
 
 function buildSweep() {
     const models = front.sweep, last = models.length - 1;
