@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from pretrain import EVALUATION_SEEDS, PROTOCOL, RECIPES, SAMPLES, SELECTION_SEEDS, begin, scores  # noqa: E402
+from pretrain import EVALUATION_SEEDS, LABELS, PROTOCOL, RECIPES, SAMPLES, SELECTION_SEEDS, begin, scores  # noqa: E402
 
 from bvae_helpers import checkpoints, latents, metrics  # noqa: E402
 from bvae_helpers.config import Config  # noqa: E402
@@ -190,7 +190,8 @@ def read_setting(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", choices=RECIPES, help="recipe to train")
+    parser.add_argument("name", nargs="?", choices=[name for name in RECIPES if name not in LABELS],
+                        help="recipe to train")
     parser.add_argument("--compare", nargs="*", metavar="MODEL",
                         help="score models of the zoo (default: all that are there)")
     budget = parser.add_mutually_exclusive_group()
