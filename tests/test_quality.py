@@ -126,6 +126,16 @@ def test_a_recipe_goes_on_from_another_ones_weights(quality, tmp_path, monkeypat
     assert (stages["name"], stages["latents_woken"], stages["after"]["name"]) == ("second", 0, "first")
 
 
+def test_a_recipe_with_labels_is_trained_with_them(quality, tmp_path, monkeypatch):
+    pretrain = pretrain_of(quality)
+    tiny = Config.sprites(num_images=64, epochs=1, batch_size=16, hidden_dims=[4], patch=8, latent_dim=5, beta=1.0,
+                          lr=1e-3, lr_schedule="cosine")
+    monkeypatch.setattr(pretrain, "RECIPES", {"first": tiny})
+    monkeypatch.setattr(pretrain, "LABELS", {"first": 20})
+    pretrain.train("first", 3, tmp_path)
+    assert "20 labels" in checkpoints.load(tmp_path / "last.pt")["data"]
+
+
 def test_the_totals_of_a_card_are_those_of_all_its_stages(quality):
     pretrain = pretrain_of(quality)
     first = {"steps": 100, "training_minutes": 1.5, "config": {"batch_size": 64}}
