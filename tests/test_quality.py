@@ -176,16 +176,14 @@ def weights_of(model):
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
-@pytest.mark.parametrize("shape, turns", [(0, 4), (1, 2), (2, 1)])
-def test_orientations_that_fold_onto_each_other_look_alike(shape, turns, monkeypatch):
-    """Nearest neighbours in the folded angle differ by fewer pixels than orientations half a period apart."""
+def test_the_codes_of_perfect_encoders(monkeypatch):
+    """The factors; the same with the visible orientation, in one latent and on a circle in two."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     spec = importlib.util.spec_from_file_location("ceilings", ROOT / "benchmarks" / "ceilings.py")
     ceilings = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(ceilings)
-    factors = torch.tensor([[shape, 5, angle, 16, 16] for angle in range(39)])
-    images, order = Sprites().images(factors), ceilings.folded(factors.numpy()).argsort()
-    assert sorted(ceilings.folded(factors.numpy()) * 39) == pytest.approx(list(range(39)))       # 39 that differ
-    ring = images[torch.as_tensor(order.copy())].ne(0)
-    near, far = (float((ring != ring.roll(shift, 0)).sum() / 39) for shift in (1, 19))
-    assert near * 2 < far, (near, far)
+    factors = torch.tensor([[0, 5, 10, 16, 3], [2, 0, 39, 1, 2]])
+    values, line, circle = ceilings.encoders(factors.numpy()).values()
+    assert values.tolist() == factors.tolist()
+    assert line[:, -1] == pytest.approx([1 / 39, 0], abs=1e-6) and (line[:, :4] == factors[:, [0, 1, 3, 4]].numpy()).all()
+    assert circle.shape == (2, 6) and circle[1, -2:] == pytest.approx([1, 0])
