@@ -29,8 +29,8 @@ def everything(shape):
 
 
 @pytest.mark.parametrize("shape, turns", [(0, 4), (1, 2), (2, 1)])
-def test_sprites_that_look_the_same_have_the_same_visible_orientation(shape, turns):
-    """39 steps are a whole turn; a square's quarter of a turn is no whole number of them, its whole turn is."""
+def test_the_visible_orientation_is_a_part_of_the_shapes_period(shape, turns):
+    """39 steps are a whole turn, after which the sprite looks as before."""
     visible = Sprites().visible(everything(shape))[:, 2]
     steps = torch.arange(40) * turns / 39
     assert torch.allclose(visible, steps - steps.floor(), atol=1e-5)

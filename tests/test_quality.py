@@ -185,5 +185,6 @@ def test_the_codes_of_perfect_encoders(monkeypatch):
     factors = torch.tensor([[0, 5, 10, 16, 3], [2, 0, 39, 1, 2]])
     values, line, circle = ceilings.encoders(factors.numpy()).values()
     assert values.tolist() == factors.tolist()
-    assert line[:, -1] == pytest.approx([1 / 39, 0], abs=1e-6) and (line[:, :4] == factors[:, [0, 1, 3, 4]].numpy()).all()
+    assert line[:, -1] == pytest.approx([1 / 39, 0], abs=1e-6)
+    assert (line[:, :4] == factors[:, [0, 1, 3, 4]].numpy()).all()
     assert circle.shape == (2, 6) and circle[1, -2:] == pytest.approx([1, 0])
