@@ -30,6 +30,7 @@ __all__ = ["PRETRAINED", "check_label_state", "check_run_state", "check_same_run
 PRETRAINED = pathlib.Path(__file__).parent / "pretrained"
 PIECE = 1 << 20                 # bytes read at a time
 SHOWN = 5                       # lines of an error that lists differences
+ASIDE = "use resume=False (--no-resume) to start a new run and move the old files aside"
 MEANS = "encoder.fc_mu.weight"  # the weights by which those of a BetaVAE are recognised
 NETWORK = {"network", "in_channels", "hidden_dims", "latent_dim", "img_size"}   # settings that shapes of weights show
 
@@ -366,12 +367,12 @@ def folder(path: str | os.PathLike) -> pathlib.Path:
     return pathlib.Path(path).expanduser()
 
 
-def check_same_run(state: dict[str, Any], config: Config, fingerprint: str) -> None:
+def check_same_run(state: dict[str, Any], config: Config, fingerprint: str, remedy: str = ASIDE) -> None:
     """Raise ValueError, naming the settings that differ, if a checkpoint is not of the run that ``config`` describes.
 
-    ``fingerprint``: that of the images to train on, ``data.Images.fingerprint()``.
+    ``fingerprint``: that of the images to train on, ``data.Images.fingerprint()``. ``remedy``: what to do about it.
     """
-    remedy = "Use another save_dir, or resume=False (--no-resume) to start a new run and move the old files aside"
+    remedy = f"Use another save_dir, or {remedy}"
     if not isinstance(state, dict) or not {"config", "data"} <= state.keys():
         raise ValueError(f"the last.pt in {config.save_dir!r} is not of a run of fit(). {remedy}")
     try:
@@ -403,27 +404,40 @@ def check_run_state(state: dict[str, Any], own: dict[str, Any], optimizer: torch
             lines += _differences(state["scaler_state_dict"], own["scaler_state_dict"], "scaler_state_dict")
         lines += _wrong_parts(state, own, optimizer)
         lines += _wrong_records(state, own)
-    _refuse(lines, "Use resume=False (--no-resume) to start a new run and move the old files aside")
+    _refuse(lines, ASIDE)
 
 
-def check_label_state(state: dict[str, Any], own: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+def check_label_state(state: dict[str, Any], own: dict[str, Any], optimizer: torch.optim.Optimizer, total_steps: int,
+                      remedy: str) -> None:
     """``check_run_state`` for the checkpoints of ``training.labels.fit_labelled``, which hold less."""
     missing = sorted(own.keys() - state.keys())
     if missing:
         lines = [f"{name}: missing" for name in missing]
     else:
         lines = [*_wrong_parts(state, own, optimizer), *_differences(state["generator"], own["generator"], "generator")]
-        history = state["history"]
-        if not isinstance(history, dict) or not all(isinstance(curve, list) for curve in history.values()):
-            lines.append("history: expected a dict of lists")
-    _refuse(lines, "Use another save_dir, or move it away, to start a new run")
+        if not lines and not 0 <= state["step"] <= total_steps:
+            lines.append(f"step: expected 0 to {total_steps}, got {state['step']}")
+        if not _is_table(state["history"]):
+            lines.append("history: expected a dict of lists of numbers, all of one length")
+        try:
+            torch.Generator().set_state(state["generator"])
+        except (RuntimeError, TypeError) as error:
+            lines.append(f"generator: {first_line(error)}")
+    _refuse(lines, remedy)
+
+
+def _is_table(history):
+    """Whether curves are a dict from names to lists of numbers, all of one length."""
+    return (isinstance(history, dict) and all(isinstance(curve, list) for curve in history.values())
+            and len({len(curve) for curve in history.values()}) < 2
+            and all(_kind(value) == "number" for curve in history.values() for value in curve))
 
 
 def _refuse(lines, remedy):
     """Raise ValueError if there are ``lines`` that say what is wrong with a checkpoint."""
     if lines:
         raise ValueError("the last.pt of this run is damaged, or was written by another program. "
-                         f"{remedy}.\n{_listed(lines)}")
+                         f"{remedy[0].upper()}{remedy[1:]}.\n{_listed(lines)}")
 
 
 def _wrong_parts(state, own, optimizer):

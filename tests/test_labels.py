@@ -114,8 +114,10 @@ def test_a_stopped_run_is_resumed_exactly(tmp_path, stops):
 def test_a_folder_with_another_run_is_refused(tmp_path):
     config = SETTINGS.replace(save_dir=str(tmp_path))
     fit_labelled(new_model(), Sprites(), config, labels=50, stop_after=2, progress=False)
-    with pytest.raises(ValueError, match="beta 1.0 there, 2.0 here"):
-        fit_labelled(new_model(), Sprites(), config.replace(beta=2.0), labels=50, progress=False)
+    doubled = config.replace(beta=2.0)
+    with pytest.raises(ValueError, match="beta 1.0 there, 2.0 here.*move the old files away") as kept:
+        fit_labelled(new_model(doubled), Sprites(), doubled, labels=50, progress=False)
+    assert kept                                 # its traceback, as in Jupyter: the folder is free all the same
     with pytest.raises(ValueError, match="50 labels of weight 100.0 there.*60 labels of weight 100.0 here"):
         fit_labelled(new_model(), Sprites(), config, labels=60, progress=False)
 
@@ -125,7 +127,9 @@ def test_a_folder_with_another_run_is_refused(tmp_path):
     (lambda state: state.update(generator=torch.zeros(3)), "generator: shape"),
     (lambda state: state["optimizer_state_dict"]["state"][0].update(exp_avg=torch.zeros(3)), "exp_avg: shape"),
     (lambda state: state.update(step=1.5), "step: expected a whole number"),
-    (lambda state: state.update(history=[1]), "history: expected a dict of lists")])
+    (lambda state: state.update(step=10**6), "step: expected 0 to 16"),
+    (lambda state: state.update(generator=torch.zeros_like(state["generator"])), "generator: "),
+    (lambda state: state.update(history={"loss": ["a"]}), "history: expected a dict of lists of numbers")])
 def test_a_damaged_checkpoint_is_refused_by_name(tmp_path, change, words):
     config = SETTINGS.replace(save_dir=str(tmp_path))
     fit_labelled(new_model(), Sprites(), config, labels=50, stop_after=2, progress=False)
@@ -139,26 +143,85 @@ def test_a_damaged_checkpoint_is_refused_by_name(tmp_path, change, words):
 def test_a_folder_where_another_run_is_under_way_is_refused(tmp_path):
     config = SETTINGS.replace(save_dir=str(tmp_path))
     first = _LabelRun(new_model(), Sprites(), config, labels=50, weight=100.0)
+    first.begin()
     with pytest.raises(ValueError, match="another run is under way"):
         fit_labelled(new_model(), Sprites(), config, labels=50, progress=False)
     first.close()
     assert fit_labelled(new_model(), Sprites(), config, labels=50, progress=False)["step"][-1] == 16
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_is_not_saved(tmp_path):
-    config = SETTINGS.replace(lr=100.0, save_dir=str(tmp_path))
-    with pytest.raises(FloatingPointError, match="lower lr"):
+@pytest.mark.parametrize("log_every", [4, 50])
+def test_weights_that_are_no_number_end_the_run_and_are_not_saved(tmp_path, log_every):
+    config = SETTINGS.replace(lr=100.0, log_every=log_every, save_dir=str(tmp_path))
+    with pytest.raises(FloatingPointError, match="lower learning rate"):
         fit_labelled(new_model(), Sprites(), config, labels=50, progress=False)
-    assert not (tmp_path / "last.pt").exists()
+    assert checkpoints.load(tmp_path / "last.pt")["step"] == 0                      # as the run began
 
 
-@pytest.mark.parametrize("changes, labels, words", [
-    ({"objective": "btcvae"}, 9, "objective 'beta_vae', got 'btcvae'"),
-    ({"lr_schedule": "constant"}, 9, "lr_schedule 'cosine', got 'constant'"),
-    ({"latent_dim": 4}, 9, f"{len(FACTOR_SIZES)} factors needs a latent of its own: latent_dim is 4"),
-    ({"batch_size": 3}, 9, "batch_size must be 4 or more, got 3"),
-    ({}, 0, "labels must be 1 or more images, got 0")])
-def test_settings_that_it_does_not_have_are_refused(changes, labels, words):
+def test_an_interrupt_between_two_saves_leaves_the_last_one(tmp_path, monkeypatch):
+    """A second Ctrl-C may come anywhere: what was half done is not saved, and the resumed run ends as it should."""
+    straight = new_model()
+    fit_labelled(straight, Sprites(), SETTINGS.replace(save_dir=str(tmp_path / "a")), labels=50, progress=False)
+    config, update, steps = SETTINGS.replace(save_dir=str(tmp_path / "b"), save_seconds=0.0), _LabelRun.update, []
+
+    def stopped(run):
+        steps.append(run.step)
+        if len(steps) == 6:
+            next(run.model.parameters()).data += 1
+            raise KeyboardInterrupt
+        update(run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_LabelRun, "update", stopped)
+        with pytest.raises(KeyboardInterrupt) as kept:                                  # its traceback, as in Jupyter
+            fit_labelled(new_model(), Sprites(), config, labels=50, progress=False)
+    model = new_model()
+    fit_labelled(model, Sprites(), config, labels=50, progress=False)
+    assert kept and all(torch.equal(a, b) for a, b in zip(model.parameters(), straight.parameters()))
+
+
+def test_bfloat16_and_a_beta_that_falls(tmp_path):
+    config = SETTINGS.replace(precision="bfloat16", beta_schedule="decreasing", schedule_steps=8, beta_start=8.0)
+    history = fit_labelled(new_model(), Sprites(), config, labels=50, weight=0, progress=False)
+    for loss, reconstruction, kl, step in zip(*(history[k] for k in ("loss", "reconstruction", "kl", "step"))):
+        assert loss == pytest.approx(reconstruction + max(1.0, 8 - 7 * (step - 1) / 8) * kl, rel=1e-3)
+
+
+def test_a_model_in_float64_is_trained_in_float32():
+    model = new_model().double()
+    fit_labelled(model, Sprites(), SETTINGS, labels=50, stop_after=1, progress=False)
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_a_factor_of_one_class_has_the_code_0():
+    class Squares(Sprites):
+        factor_sizes = (1, 6, 40, 32, 32)
+
+    codes = label_codes(Squares(), torch.tensor([[0, 0, 0, 0, 0]]))
+    assert codes[0].tolist() == pytest.approx([0, *[-math.sqrt(3)] * 4])
+
+
+@pytest.mark.parametrize("changes, given, words", [
+    ({"objective": "btcvae"}, {}, "objective 'beta_vae', got 'btcvae'"),
+    ({"lr_schedule": "constant"}, {}, "lr_schedule 'cosine', got 'constant'"),
+    ({"flip": True}, {}, "flip False, got True"),
+    ({"precision": "float16"}, {}, "got precision 'float16'"),
+    ({"latent_dim": 4}, {}, f"{len(FACTOR_SIZES)} factors needs a latent of its own: latent_dim is 4"),
+    ({"batch_size": 3}, {}, "batch_size must be 4 or more, got 3"),
+    ({"num_images": 7}, {}, "must be batch_size .8. or more, got 7"),
+    ({"num_images": None}, {}, "must be batch_size .8. or more, got None"),
+    ({"in_channels": 3}, {}, r"takes images \(3, 64, 64\), the data hold \(1, 64, 64\)"),
+    ({}, {"labels": 0}, "from 1, got 0"), ({}, {"labels": 5.0}, "from 1, got 5.0"), ({}, {"labels": True}, "got True"),
+    ({}, {"weight": -1}, "weight must be a number from 0, got -1"), ({}, {"weight": math.nan}, "got nan"),
+    ({}, {"weight": "a"}, "got 'a'"), ({}, {"stop_after": -1}, "stop_after must be a number of steps from 0, got -1")])
+def test_what_it_does_not_take_is_refused(changes, given, words):
     config = SETTINGS.replace(**changes)
     with pytest.raises(ValueError, match=words):
-        fit_labelled(new_model(config), Sprites(), config, labels=labels, progress=False)
+        fit_labelled(new_model(config), Sprites(), config, **{"labels": 9, **given}, progress=False)
+
+
+def test_other_models_and_other_data_are_refused():
+    with pytest.raises(ValueError, match="the model has patch 4, the config 8"):
+        fit_labelled(new_model(), Sprites(), SETTINGS.replace(patch=8), labels=9, progress=False)
+    with pytest.raises(TypeError, match="must know its factors"):
+        fit_labelled(new_model(), torch.zeros(8, 1, 64, 64), SETTINGS, labels=9, progress=False)

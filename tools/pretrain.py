@@ -61,7 +61,7 @@ SWEEP = {f"sweep_beta{beta}": Config.falling(objective="beta_vae", beta_schedule
 RECIPES |= SWEEP
 # recipe -> (the recipe whose weights it begins with, how many of their collapsed latents are re-initialised)
 AFTER = {"annealed": ("beta4", 2), "waking": ("falling", 2), "waking2": ("waking", 0), "woken": ("waking2", 0)}
-# recipe -> of how many sprites fit_labelled knows the factors: one in ten
+# recipe -> of how many sprites, drawn with replacement, fit_labelled knows the factors: about one in ten
 LABELS = {"labelled": 73_728}
 SELECTION_SEEDS = (100, 101, 102)       # of the images by whose scores a model was chosen; none is a training seed
 EVALUATION_SEEDS = (200, 201, 202)      # of the images of the cards' scores; no choice was made by these
@@ -212,7 +212,7 @@ def card(name, model, state, others):
     images = f"the {len(data):,} procedural {config.data_path}"
     drawn = f"{config.num_images:,} of {images}, drawn with seed {config.seed}"
     if name in LABELS:
-        drawn = f"{images}, drawn at random; the factors of {LABELS[name]:,} of them were known"
+        drawn = f"{images}, drawn at random; for {LABELS[name]:,} random draws of them the factors were known"
     return {
         "name": name, "data": drawn, **({"labels": LABELS[name]} if name in LABELS else {}),
         "parameters": count_parameters(model), "weights": "float16", "steps": state["step"], "epochs": state["epoch"],

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .factors import FactorData, check_factors, index_of
 from .files import first_line, printable, say
-from .sprites import FACTOR_NAMES, FACTOR_SIZES
+from .sprites import FACTOR_NAMES, FACTOR_SIZES, fold
 
 __all__ = ["Cars3D", "DSprites", "FactorFile", "MPI3D", "Shapes3D", "SmallNORB"]
 
@@ -146,6 +146,11 @@ class DSprites(FactorFile):
 
     def read(self, index: np.ndarray) -> Tensor:
         return torch.from_numpy(self.pixels[index if self.rows is None else self.rows[index]])[:, None]
+
+    def visible(self, factors: Tensor) -> Tensor:
+        """As of ``Sprites``; of a part of the lattice, whose classes may be other angles, all of the orientation."""
+        values = super().visible(factors)
+        return fold(values, torch.as_tensor(factors)[:, 0]) if self.factor_sizes == FACTOR_SIZES else values
 
 
 def without_colour(classes: np.ndarray) -> np.ndarray:

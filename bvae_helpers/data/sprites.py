@@ -22,7 +22,7 @@ from .factors import FactorData, check_factors
 from .threads import one_thread
 
 __all__ = ["FACTOR_NAMES", "FACTOR_SIZES", "SHAPES", "Sprites", "angles", "crossings", "draw", "ellipse",
-           "factor_values", "fill", "heart", "snap", "square", "transform"]
+           "factor_values", "fill", "fold", "heart", "snap", "square", "transform"]
 
 FACTOR_NAMES = ("shape", "scale", "orientation", "posX", "posY")
 FACTOR_SIZES = (3, 6, 40, 32, 32)
@@ -168,11 +168,15 @@ class Sprites(FactorData):
         return out
 
     def visible(self, factors: Tensor) -> Tensor:
-        """Integer classes (N, 5) -> what images show of them, each from 0 to 1, float32 (N, 5).
+        """Integer classes (N, 5) -> what images show of them, each from 0 to 1, float32 (N, 5): ``fold``."""
+        return fold(super().visible(factors), torch.as_tensor(factors)[:, 0])
 
-        A square looks the same after a quarter of a turn and an ellipse after half a turn: orientation is the part of
-        this period, from 0 to below 1.
-        """
-        values = super().visible(factors)
-        periods = PERIODS.to(values.device)[torch.as_tensor(factors)[:, 0].to(values.device)]
-        return torch.cat([values[:, :2], (values[:, 2] * periods % 1)[:, None], values[:, 3:]], dim=1)
+
+def fold(values: Tensor, shape: Tensor) -> Tensor:
+    """The factors from 0 to 1 (N, 5), with the part of the orientation that can be seen; ``shape``: its classes (N,).
+
+    A square looks the same after a quarter of a turn and an ellipse after half a turn: the orientation becomes the part
+    of this period, from 0 to below 1.
+    """
+    periods = PERIODS.to(values.device)[shape.to(values.device).long()]
+    return torch.cat([values[:, :2], (values[:, 2] * periods % 1)[:, None], values[:, 3:]], dim=1)

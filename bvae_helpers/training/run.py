@@ -469,6 +469,14 @@ def can_record(run) -> bool:
     return run.device.index in (None, torch.cuda.current_device())
 
 
+def check_model(model: BetaVAE, config: Config):
+    """Raise ValueError if the model is not one that ``config`` describes."""
+    for name in ("in_channels", "img_size", "beta", "latent_dim", "hidden_dims", "network", "patch"):
+        if getattr(model, name) != getattr(config, name):
+            raise ValueError(f"the model has {name} {getattr(model, name)}, the config {getattr(config, name)}; "
+                             "build the model with BetaVAE.from_config(config)")
+
+
 def _check_run(model: BetaVAE, images: Images, config: Config, train: int, held_out: int):
     """Raise ValueError if the data, the model and the config do not belong together.
 
@@ -480,10 +488,7 @@ def _check_run(model: BetaVAE, images: Images, config: Config, train: int, held_
         square = images.shape[1] == images.shape[2]
         remedy = "set in_channels and img_size to fit" if square else "cut or resize them to squares first"
         raise ValueError(f"the model takes images {want}, the data hold {images.shape}; {remedy}")
-    for name in ("in_channels", "img_size", "beta", "latent_dim", "hidden_dims", "network", "patch"):
-        if getattr(model, name) != getattr(config, name):
-            raise ValueError(f"the model has {name} {getattr(model, name)}, the config {getattr(config, name)}; "
-                             "build the model with BetaVAE.from_config(config)")
+    check_model(model, config)
     one_pixel = model.img_size == model.patch * 2 ** len(model.hidden_dims)
     if model.network == "classic" and one_pixel and min(config.batch_size, train) == 1:
         raise ValueError("BatchNorm needs two values of a channel or more, and the last block of this model has 1 x 1 "
