@@ -239,12 +239,14 @@ def test_latency_from_the_mouse_to_the_picture(quickstart, capsys):
 
 def test_collapsed_latents_unfold(quickstart):
     """Their sliders are made then, and have names, too."""
-    box = lab.explorer(quickstart)
-    box.scroll_into_view_if_needed()
-    assert lab.sliders(box).count() < 10
-    box.get_by_text("collapsed latents").click()
-    until(quickstart, lambda: box.get_by_role("slider", name="nats").count() == 10)
-    box.get_by_text("collapsed latents").click()
+    box = in_view(quickstart, 1)                              # of two models of ten latents
+    active = box.get_by_role("slider", name="nats").count()
+    assert active < 20
+    for button in box.get_by_text("collapsed latents").all():
+        button.click()
+    until(quickstart, lambda: box.get_by_role("slider", name="nats").count() == 20)
+    for button in box.get_by_text("collapsed latents").all():
+        button.click()
 
 
 def saved(page, button, name, path):
@@ -332,8 +334,8 @@ def expected(value):
     from bvae_helpers.explorer import LatentExplorer
     from bvae_helpers.teach import profiles
 
-    images, factors = data.render(Sprites(), profiles.profile("tiny").samples, seed=1)
-    explorer = LatentExplorer(checkpoints.load_pretrained("btcvae"), images, Sprites(), factors)
+    images, factors = data.render(Sprites(), profiles.profile("tiny").samples, seed=2631)
+    explorer = LatentExplorer(checkpoints.load_pretrained("labelled"), images, Sprites(), factors)
     explorer.set(explorer.order[0], value)
     return explorer.picture.value
 

@@ -56,7 +56,7 @@ class LatentExplorer:
         self.shown = (models, images, data, factors, choices)
         first = images.take(torch.arange(min(choices, len(images))))
         if len(models) == 1:
-            side, width = 192, 420
+            side, width = 192, 380
         else:
             side, width = 128, 400
         names = ()
