@@ -60,7 +60,7 @@ def as_webp(path):
     """The bytes of a picture as WebP: without loss, or with a loss that the eye does not see if that takes fewer."""
     versions = []
     with Image.open(path) as picture:
-        for choice in ({"lossless": True}, {"quality": 85}):
+        for choice in ({"lossless": True}, {"quality": 78}):
             buffer = io.BytesIO()
             picture.convert("RGB").save(buffer, "WEBP", **choice)
             versions.append(buffer.getvalue())
