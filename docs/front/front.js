@@ -51,7 +51,7 @@ function buildTruth() {
     showTruth(null);
 }
 
-// Latents that moved by more than a quarter since another cause was touched are marked
+// Latents that moved by more than 0.4 since another cause was touched are marked
 function showTruth(touched) {
     const picture = drawSprite(front.tables, truth.sliders.map(slider => Number(slider.input.value)));
     const code = Float32Array.from(encode(picture));
@@ -60,7 +60,7 @@ function showTruth(touched) {
     for (const {latent, dot, value, element} of truth.rows) {
         dot.style.left = `${100 * Math.min(1, Math.max(0, (code[latent] + PRIOR) / (2 * PRIOR)))}%`;
         value.textContent = number(code[latent]);
-        element.classList.toggle("moved", truth.start ? Math.abs(code[latent] - truth.start[latent]) > 0.25 : false);
+        element.classList.toggle("moved", truth.start ? Math.abs(code[latent] - truth.start[latent]) > 0.4 : false);
     }
     paint(truth.pictures[0], picture);
     paint(truth.pictures[1], decoder(code));
