@@ -34,12 +34,12 @@ from bvae_helpers.data import load_data, render  # noqa: E402
 from bvae_helpers.explorer import export  # noqa: E402
 
 COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
-COARSE = 0.2       # how much a pixel, 0 to 1, may change at most in a live page, so that the site stays below 12 MB
-LIVE = {"labelled": {"labelled": "labelled"}, "two": {"plain VAE, β = 1": "vae", "β-TCVAE": "btcvae"},
-        "faces": {"faces": "faces"}}
+COARSE = 0.12      # how much a pixel, 0 to 1, may change at most in a live page, so that the site stays below 12 MB
+LIVE = {"two": {"plain VAE, β = 1": "vae", "β-TCVAE": "btcvae"}, "faces": {"faces": "faces"}}
 # The live pages of a notebook's explorers, in their order; None: none, since the reader trains the model, or the next
-# page has it, too
-EXPLORERS = {"00_quickstart": ["labelled", "two"], "05_traversal": [None, "two"], "07_your_images": ["faces", None]}
+# page has it, too; FRONT: the front page has it
+FRONT = '<a href="../index.html#main">The same sliders, live, on the front page</a>'
+EXPLORERS = {"00_quickstart": [FRONT, "two"], "05_traversal": [None, "two"], "07_your_images": ["faces", None]}
 MODULES = ("config", "model", "losses", "latents", "checkpoints", "data", "metrics", "training", "training.labels",
            "training.sweep", "training.results", "plots", "explorer", "teach")
 
@@ -60,7 +60,7 @@ def as_webp(path):
     """The bytes of a picture as WebP: without loss, or with a loss that the eye does not see if that takes fewer."""
     versions = []
     with Image.open(path) as picture:
-        for choice in ({"lossless": True}, {"quality": 78}):
+        for choice in ({"lossless": True}, {"quality": 85}):
             buffer = io.BytesIO()
             picture.convert("RGB").save(buffer, "WEBP", **choice)
             versions.append(buffer.getvalue())
@@ -116,7 +116,7 @@ def prepared(notebook, name):
             page = next(pages, None) if "LatentExplorer(" in cell.source else None
             if page is not None:
                 cells.append(nbformat.v4.new_markdown_cell(
-                    f'<iframe class="live" src="../_static/live/{page}.html" loading="lazy" '
+                    page if page == FRONT else f'<iframe class="live" src="../_static/live/{page}.html" loading="lazy" '
                     'title="The same sliders, live in this page"></iframe>'))
     notebook.cells = cells
     return notebook
