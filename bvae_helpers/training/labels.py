@@ -21,7 +21,7 @@ from .run import check_model
 
 __all__ = ["fit_labelled", "label_codes"]
 
-SHARE = 4        # one image in so many of a batch is drawn from those with labels
+SHARE = 4        # a batch divided by this is drawn from the images with labels
 NEEDED = {"objective": "beta_vae", "lr_schedule": "cosine", "flip": False}
 
 
