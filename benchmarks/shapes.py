@@ -20,7 +20,7 @@ from bvae_helpers.data import Sprites, render, to_batch  # noqa: E402
 from bvae_helpers.data.sprites import SHAPES  # noqa: E402
 
 STEPS, BATCH, IMAGES = 4_000, 128, 6_000
-SEED = 300          # of the images judged: no model was trained or chosen on them
+SEED = 300          # of the images judged; the trials that led to the recipe of `labelled` were judged on them, too
 
 
 def classifier(seed=0):

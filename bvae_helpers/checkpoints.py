@@ -1,8 +1,8 @@
 """Atomic save, safe load, models rebuilt from their checkpoints, and the pretrained models.
 
-A checkpoint is a dict with at least ``model_state_dict``, ``optimizer_state_dict``, ``epoch``, ``val_loss`` and
-``config``. It holds tensors and plain values only, so that ``torch.load(path, weights_only=True)`` reads it: a
-stranger's checkpoint cannot run code.
+A checkpoint is a dict with at least ``model_state_dict``, ``optimizer_state_dict``, ``epoch`` and ``config``, and, of
+a run of ``fit``, ``val_loss``. It holds tensors and plain values only, so that ``torch.load(path, weights_only=True)``
+reads it: a stranger's checkpoint cannot run code.
 """
 
 import io
