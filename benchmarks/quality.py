@@ -37,8 +37,7 @@ from bvae_helpers.training import fit, train_step  # noqa: E402
 from bvae_helpers.training import system as machine  # noqa: E402
 from bvae_helpers.training.run import Run  # noqa: E402
 
-# Sprites of our geometry, 10 latents, the literature's network; the best published dSprites weights we know, by
-# PROTOCOL.
+# The best published dSprites weights we know, by PROTOCOL: 10 latents, a network like that of `vae`.
 COLUMNS = ("kl", "mig", "sap", "modularity", "dci_disentanglement", "dci_completeness", "factor_vae")
 TITLES = ("KL", "MIG", "SAP", "modularity", "DCI-D", "DCI-C", "FactorVAE")
 PUBLISHED = {"vae": (25.09, .101, .055, .834, .102, .089), "beta4": (15.27, .153, .067, .801, .204, .173),

@@ -134,9 +134,10 @@ def compare(answer: Answer, cases: Iterable[Case], right: Function | list[Functi
     for message, mistaken in (mistakes or {}).items():
         if _agrees(tried, cases, mistaken, rtol, atol):
             raise Mistake(message)
-    first = cases[wrong[0]]
-    raise Mistake(side_by_side(tried[wrong[0]], wanted[wrong[0]][0], first.name,
-                               None if where is None else lambda place: where(first, place)))
+    first, got, want = cases[wrong[0]], tried[wrong[0]], wanted[wrong[0]][0]
+    shown = side_by_side(got, want, first.name, None if where is None else lambda place: where(first, place))
+    undefined = got.isnan().any() and not want.isnan().any()
+    raise Mistake(shown + (" (nan comes from 0 · log 0, 0 / 0 or infinity − infinity)" if undefined else ""))
 
 
 def compare_gradients(answer: Answer, case: Case, right: Function, names: Iterable[str], rtol: float = 1e-3) -> None:

@@ -27,7 +27,7 @@ WRONG = {
         ("exp(logvar) used as the standard deviation", "use it as the standard deviation",
          "return mu + logvar.exp() * torch.randn_like(mu)"),
         ("no scale", "not scaled", "return mu + torch.randn_like(mu)"),
-        ("uniform noise", None, "return mu + (0.5 * logvar).exp() * torch.rand_like(mu)"),
+        ("uniform noise", "`randn`", "return mu + (0.5 * logvar).exp() * torch.rand_like(mu)"),
         ("uniform noise of variance 1", "not Gaussian",
          "return mu + (0.5 * logvar).exp() * (torch.rand_like(mu) - 0.5) * math.sqrt(12)"),
         ("signs as noise", "not Gaussian", "return mu + (0.5 * logvar).exp() * torch.randn_like(mu).sign()"),

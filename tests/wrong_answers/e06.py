@@ -76,8 +76,9 @@ WRONG = {
          "return int(ok[(codes[:, ok].var(0) / variance[ok]).argmin()])"),
         ("bare variances", "bare variances", "return np.where(np.sqrt(variance) < 0.05, np.inf, codes.var(0, "
          "ddof=1)).argmin()"),
-        ("the dead vote too", "dead latents", SHARE + "return share.argmin()"),
-        ("dead by variance 0 only", "dead latents", SHARE + "return np.where(variance > 0, share, np.inf).argmin()"),
+        ("collapsed ones vote too", "collapsed latents", SHARE + "return share.argmin()"),
+        ("collapsed by variance 0 only", "collapsed latents",
+         SHARE + "return np.where(variance > 0, share, np.inf).argmin()"),
         ("the one that moves most", "varies most", SHARE + "return np.where(np.sqrt(variance) < 0.05, -np.inf, "
          "share).argmax()"),
         ("ratios instead of a vote", None, SHARE + "return share"),
@@ -114,11 +115,11 @@ WRONG = {
         ("every latent counts the same", "every latent", pure(result="float(purity.mean())")),
         ("every living latent counts the same", "share", pure(result="float(purity[total > 0].mean())")),
         ("weights that do not add up", "add up to 1", pure(result="float((purity * total).sum())")),
-        ("a latent without importance", None,
+        ("a latent without importance", "nan comes from",
          "total = importance.sum(1)\np = importance / total[:, None]\n"
          "purity = 1 + (p * np.log(p + 1e-12)).sum(1) / np.log(importance.shape[1])\n"
          "return float((purity * total / total.sum()).sum())"),
-        ("zeros in the logarithm", None,
+        ("zeros in the logarithm", "nan comes from",
          "total = importance.sum(1)\np = importance / np.maximum(total, 1e-12)[:, None]\n"
          "purity = 1 + (p * np.log(p)).sum(1) / np.log(importance.shape[1])\n"
          "return float((purity * total / total.sum()).sum())"),

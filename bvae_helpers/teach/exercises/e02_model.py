@@ -57,6 +57,8 @@ def _check_spread(distance: torch.Tensor, logvar: torch.Tensor) -> None:
     if (var < 1e-6).any():
         raise Mistake("all images get the same draw; each needs noise of its own")
     if (mean.abs() > 0.05 * want.sqrt() + 0.01).any():
+        if torch.allclose(mean, 0.5 * want.sqrt(), rtol=0.05):
+            raise Mistake("the noise has the mean 1/2: `rand` is uniform from 0 to 1, and N(0, 1) is wanted (`randn`)")
         raise Mistake(f"the means of your draws differ from mu by {[round(m, 2) for m in mean.tolist()]}")
     for message, wrong in (("you multiply the noise by logvar; sigma is another function of it", logvar.square()),
                            ("exp(logvar) is the variance, and you use it as the standard deviation", want.square()),

@@ -61,7 +61,7 @@ def _scrambled(codes, factors, bins):
 @attempt
 def check_vote(answer: Answer) -> str:
     cases = []
-    # standard deviations over all images, and the share of each that is left: a wide latent, a narrow one, dead ones
+    # standard deviations over all images, and the share of each that is left: wide, narrow, collapsed latents
     for deviations, left in (((10.0, 0.3, 1.0), (0.5, 0.8, 0.9)),
                              ((0.04, 1.0, 0.15, 10.0), (0.01, 0.6, 0.2, 0.9)),
                              ((0.001, 2.0, 1.0, 0.3), (0.2, 0.7, 0.3, 0.6)),
@@ -81,7 +81,7 @@ def check_vote(answer: Answer) -> str:
             lambda codes, var: np.where(var >= 0.0025, codes.var(0) / np.maximum(var, 1e-9), -1).argmax(),
         "you compare bare variances: a narrow latent wins them all; the share of its own variance counts":
             lambda codes, var: np.where(var >= 0.0025, codes.var(0), np.inf).argmin(),
-        "dead latents have a vote": lambda codes, var: _vote(codes, var, 0.0),
+        "collapsed latents have a vote": lambda codes, var: _vote(codes, var, 0.0),
         "you compare the variance with 0.05; the standard deviation is its square root":
             lambda codes, var: _vote(codes, var, 0.05),
         "you leave out latents that stand still here; those that stand still over all images have no vote":
@@ -89,7 +89,7 @@ def check_vote(answer: Answer) -> str:
         "your index counts only the latents that have a vote; count all of them":
             lambda codes, var: (codes.var(0)[var >= 0.0025] / var[var >= 0.0025]).argmin(),
     }, rtol=0, atol=0)
-    return "the latent that stands still has the vote, and the dead have none"
+    return "the latent that varies least has the vote, and collapsed ones have none"
 
 
 def _vote(codes: np.ndarray, variance: np.ndarray, least: float = 0.0025) -> int:
