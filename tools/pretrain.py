@@ -66,8 +66,8 @@ LABELS = {"labelled": 73_728}
 SELECTION_SEEDS = (100, 101, 102)       # of the images by whose scores a model was chosen; none is a training seed
 EVALUATION_SEEDS = (200, 201, 202)      # of the images of the cards' scores; no choice was made by these
 SAMPLES = 6_000
-PROTOCOL = (f"{SAMPLES:,} images drawn from all for each evaluation seed, mean codes, disentanglement_lib's protocols; SAP "
-            "trained on 4,000 and tested on 2,000 of them, DCI on 1,000 and 500, FactorVAE in groups drawn from all")
+PROTOCOL = (f"{SAMPLES:,} images drawn from all for each evaluation seed, mean codes, disentanglement_lib's protocols; "
+            "SAP trained on 4,000 and tested on 2,000 of them, DCI on 1,000 and 500, FactorVAE in groups drawn from all")
 # model -> (number of training seeds, how the shipped one was chosen)
 CHOSEN = {
     "vae": (1, "the only seed trained"),
@@ -103,7 +103,7 @@ def disentanglement(mu, factors, seed):
 
 
 def scores(model, config, seed):
-    """Scores of a model on ``SAMPLES`` images drawn from all with ``seed``: of all latents, and of the active ones alone."""
+    """Scores of a model on ``SAMPLES`` images drawn with ``seed``: of all latents, and of the active ones alone."""
     images, factors = render(load_data(config), SAMPLES, seed)
     mu, logvar = latents.encode(model, images)
     kl = latents.kl_per_latent(mu, logvar)
