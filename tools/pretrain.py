@@ -67,7 +67,8 @@ SELECTION_SEEDS = (100, 101, 102)       # of the images by whose scores a model 
 EVALUATION_SEEDS = (200, 201, 202)      # of the images of the cards' scores; no choice was made by these
 SAMPLES = 6_000
 PROTOCOL = (f"{SAMPLES:,} images drawn from all for each evaluation seed, mean codes, disentanglement_lib's protocols; "
-            "SAP trained on 4,000 and tested on 2,000 of them, DCI on 1,000 and 500, FactorVAE in groups drawn from all")
+            "SAP trained on 4,000 and tested on 2,000 of them, DCI on 1,000 and 500, FactorVAE in groups drawn from "
+            "all")
 # model -> (number of training seeds, how the shipped one was chosen)
 CHOSEN = {
     "vae": (1, "the only seed trained"),
