@@ -9,6 +9,7 @@ import pytest
 from bvae_helpers import checkpoints, latents, metrics
 from bvae_helpers.config import Config
 from bvae_helpers.data import load_data, render
+from bvae_helpers.training import results
 
 GUIDE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "guides" / "models.md"
 SAMPLES = 6_000      # as in the cards' protocol
@@ -57,6 +58,23 @@ def test_the_guide_shows_the_scores_of_active_latents():
         card = checkpoints.load_pretrained(name).card
         scores = [card["scores_of_active_latents"][score] for score in ("mig", "dci_disentanglement", "factor_vae")]
         assert numbers == [f"{card['scores']['active_latents']:.0f}", *(f"{score:.2f}" for score in scores)], name
+
+
+def span(values, digits):
+    """"lowest to highest", or the one number that both are."""
+    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
+    return low if low == high else f"{low} to {high}"
+
+
+@pytest.mark.parametrize("objective", ["beta_vae", "btcvae"])
+def test_the_guide_shows_the_runs_of_the_sweep(objective):
+    columns = {"kl": 1, "reconstruction": 0, "active_latents": 0, "mig": 2, "mig_active": 2, "dci_disentanglement": 2,
+               "dci_disentanglement_active": 2, "factor_vae": 2}
+    rows = [row for row in results.shipped() if row["objective"] == objective]
+    for beta in sorted({row["beta"] for row in rows}):
+        runs = [row for row in rows if row["beta"] == beta]
+        cells = [span([run[column] for run in runs], digits) for column, digits in columns.items()]
+        assert f"| {beta:g} | {len(runs)} | {' | '.join(cells)} |" in GUIDE.read_text(encoding="utf-8")
 
 
 def test_the_models_of_the_sweep_differ_in_beta_alone():
