@@ -50,7 +50,7 @@ def right(net, pictures, shape):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = [name for name in checkpoints.pretrained_names() if name != "faces"]
+    names = [name for name in checkpoints.pretrained_names() if not name.startswith("faces")]
     parser.add_argument("model", nargs="*", default=names, help="a pretrained model, or a checkpoint's file")
     args = parser.parse_args()
     images, factors = render(Sprites(), IMAGES, SEED)

@@ -35,7 +35,7 @@ from bvae_helpers.explorer import export  # noqa: E402
 
 COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 COARSE = 0.12      # how much a pixel, 0 to 1, may change at most in a live page, so that the site stays below 12 MB
-LIVE = {"two": {"plain VAE, β = 1": "vae", "β-TCVAE": "btcvae"}, "faces": {"faces": "faces"}}
+LIVE = {"two": {"plain VAE, β = 1": "vae", "β-TCVAE": "btcvae"}, "faces": {"faces, told": "faces_labelled"}}
 # The live pages of a notebook's explorers, in their order; None: none, since the reader trains the model, or the next
 # page has it, too; FRONT: the front page has it
 FRONT = '<a href="../index.html#main">The same sliders, live, on the front page</a>'
