@@ -75,8 +75,8 @@ PROTOCOL = (f"{SAMPLES:,} images drawn from all for each evaluation seed, mean c
 # model -> (number of training seeds, how the shipped one was chosen)
 CHOSEN = {
     "vae": (1, "the only seed trained"),
-    "btcvae": (3, "three seeds were begun, two of them stopped early (other_training_seeds); the one trained to the "
-               "end"),
+    "btcvae": (3, "three seeds were begun, two of them stopped early (other_training_seeds); the one "
+               "trained longest"),
     "factorvae": (1, "the only seed trained"),
     "falling": (3, "the highest MIG of three seeds"),
     "beta4": (3, "the highest MIG of three seeds"),
