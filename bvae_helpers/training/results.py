@@ -64,7 +64,7 @@ def add(path: str | os.PathLike, row: Row) -> None:
 
 
 def shipped() -> list[Row]:
-    """Rows of the sweep over beta that ships with the package: constant beta, one network, several seeds.
+    """Rows of the sweep over beta that ships with the package: constant beta, one network; five seeds of the beta-VAE.
 
     Made by ``python -m bvae_helpers sweep --preset falling --beta-schedule constant --objective beta_vae,btcvae
     --num-images 210526 --epochs 6 --beta 1,2,4,8,16,24,32,64 --seed 0:5``: 1.2 million images per run. Each run was
