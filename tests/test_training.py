@@ -1,5 +1,7 @@
 """fit(): what it records, what it leaves on disk, and that no run is ever lost."""
 
+import contextlib
+import gc
 import os
 import random
 import shutil
@@ -7,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +61,24 @@ def test_the_epochs_terms_are_the_mean_of_its_steps():
     history = train(small_config(log_every=1))[1]
     first, second = np.reshape(history.steps["loss"], (2, 10)).mean(1)
     assert history["train_loss"] == pytest.approx([first, second], rel=1e-9)
+
+
+def failing(run):
+    if run.event == "epoch":
+        raise OSError("no room")
+
+
+@pytest.mark.parametrize("how", ["complete", "stopped", "failed"])
+def test_after_a_training_nothing_holds_its_images_even_without_the_garbage_collector(how):
+    runs_seen = []
+    watchers = [lambda run: runs_seen.append(weakref.ref(run))] + [failing] * (how == "failed")
+    gc.disable()
+    try:
+        with pytest.raises(OSError, match="no room") if how == "failed" else contextlib.nullcontext():
+            train(small_config(epochs=1), watch=watchers, stop_after=5 if how == "stopped" else None)
+        assert runs_seen and all(seen() is None for seen in runs_seen)
+    finally:
+        gc.enable()
 
 
 def test_the_same_seed_trains_the_same_model_and_another_does_not():

@@ -355,7 +355,13 @@ class Run:
         return self.history
 
     def close(self):
-        """Leave the model ready for use (in eval mode), and close the logs, however the training ended."""
+        """Leave the model ready for use (in eval mode), close the logs and let go of the images, however it ended.
+
+        The steps refer to the run, and the run to them: Python would free such a circle, with all images and the
+        recorded graphs, at some later time, and the runs of a sweep would add up until then.
+        """
+        for steps in ("train_on", "measure"):
+            vars(self).pop(steps, None)
         self.model.eval()
         self.board.close()
         self._leave()
