@@ -63,14 +63,18 @@ def add(path: str | os.PathLike, row: Row) -> None:
             write_whole(path.with_suffix(".parquet"), lambda file: file.write(parquet))
 
 
-def shipped() -> list[Row]:
-    """Rows of the sweep over beta that ships with the package: constant beta, one network; five seeds of the beta-VAE.
+def shipped(long: bool = False) -> list[Row]:
+    """Rows of a sweep over beta that ships with the package: constant beta, one network, 1.2 million images per run.
 
     Made by ``python -m bvae_helpers sweep --preset falling --beta-schedule constant --objective beta_vae,btcvae
-    --num-images 210526 --epochs 6 --beta 1,2,4,8,16,24,32,64 --seed 0:5``: 1.2 million images per run. Each run was
-    measured on 10,000 images (``training.sweep.measure``).
+    --num-images 210526 --epochs 6 --beta 1,2,4,8,16,24,32,64 --seed 0:5``; of btcvae, seeds 0 to 2 only.
+
+    ``long``: 5 million images per run instead, made by ``python -m bvae_helpers sweep --preset falling --beta-schedule
+    constant --objective beta_vae --num-images 210526 --epochs 25 --beta 4 --seed 0:3``.
+
+    Each run was measured on 10,000 images (``training.sweep.measure``).
     """
-    return read(PRETRAINED / "sweep.csv")
+    return read(PRETRAINED / ("sweep_long.csv" if long else "sweep.csv"))
 
 
 def _value(cell: str) -> int | float | str | None:
