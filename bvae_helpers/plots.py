@@ -407,9 +407,9 @@ def group_runs(rows: Sequence[dict]) -> dict[str, dict[float, list[dict]]]:
 def tradeoff(rows: Sequence[dict]) -> Figure:
     """The rows of a sweep in the plane of rate and distortion, and beside it their MIG (if measured) against beta.
 
-    Every run is a dot, a line joins the medians over the seeds of each beta, and a colour marks the runs that share all
-    other settings. Dashed lines join points of equal ELBO: -(rate + distortion) (Alemi et al. 2018, "Fixing a Broken
-    ELBO"). All in nats per image. Raises ValueError for an empty table or one that is not of a sweep.
+    Every run is a dot, tied to the median over the seeds of its beta; a line joins the medians, and a colour marks the
+    runs that share all other settings. Dashed lines join points of equal ELBO: -(rate + distortion) (Alemi et al. 2018,
+    "Fixing a Broken ELBO"). All in nats per image. Raises ValueError for an empty table or one that is not of a sweep.
     """
     groups = group_runs(rows)
     scored = any(row.get("mig") is not None for row in rows)
@@ -430,13 +430,16 @@ def tradeoff(rows: Sequence[dict]) -> Figure:
 
 
 def _dots_and_medians(ax, runs: dict, x: str, y: str, colour: str, label: str) -> dict[float, tuple[float, float]]:
-    """Draw every run as a dot and a line through the medians of each beta -> beta -> its median point."""
+    """Draw every run as a dot, tied to the median of its beta, and a line through the medians -> beta -> its median."""
     measured = {beta: [(row[x], row[y]) for row in rows if row.get(y) is not None] for beta, rows in runs.items()}
     medians = {beta: tuple(np.median(points, axis=0)) for beta, points in measured.items() if points}
     dots = [point for points in measured.values() for point in points]
     if dots:
         ax.plot(*zip(*medians.values()), color=colour, linewidth=1.5)
         ax.plot(*zip(*dots), "o", color=colour, markersize=6, alpha=0.6, label=label)
+        for beta, median in medians.items():
+            for point in measured[beta]:
+                ax.plot(*zip(median, point), color=colour, linewidth=0.6, label="_")
     return medians
 
 

@@ -119,15 +119,15 @@ def test_the_finger_moves_a_sprite_the_same_way_in_every_network(page, tool):
 
 
 def test_what_the_answer_about_beta_claims(page, tool):
-    """With a larger beta fewer latents, each for one cause, and a larger distortion; the place is kept longest."""
+    """With a larger beta fewer latents, each for one cause, and a larger distortion; place and size are kept."""
     models = page.evaluate("front.sweep.map(({decoder, ...rest}) => rest)")
     for less, more in zip(models, models[1:]):
         assert more["active"] <= less["active"] and more["distortion"] > less["distortion"]
         assert more["rate"] < less["rate"]
-    shape, _, turn, x, y = (finger["share"] for finger in models[-1]["fingers"])
+    shape, size, turn, x, y = (finger["share"] for finger in models[-1]["fingers"])
     assert max(shape, turn) < 0.6 * min(x, y)
     if "sweep_beta32" in tool.BETAS:                    # the models that stand in for the sweep have the same MIG
-        assert models[-1]["mig"] > models[0]["mig"] + 0.1
+        assert models[-1]["mig"] > models[0]["mig"] + 0.1 and max(shape, turn) < 0.6 * size
 
 
 @pytest.mark.parametrize("degrees", [0, 20, 45])

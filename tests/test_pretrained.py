@@ -43,7 +43,8 @@ def test_a_card_says_how_its_model_was_chosen(name):
     chosen_by = {int(word.strip(",")) for word in card["chosen_by"].split() if word.strip(",").isdigit()}
     assert len(chosen_by) == len(card["evaluation_seeds"]) == 3 and not chosen_by & set(card["evaluation_seeds"])
     assert all(str(seed) in card["evaluation"] for seed in card["evaluation_seeds"])
-    assert card["training_seeds"] >= 1 and card["chosen"] and isinstance(card["other_training_seeds"], dict)
+    assert card["training_seeds"] >= 1 and card["chosen"] and card["machine"] and card["training_minutes"] > 0
+    assert isinstance(card["other_training_seeds"], dict)
     assert card["training_seeds"] == 1 or len(card["other_training_seeds"]) == card["training_seeds"] - 1
     active, both = card["scores_of_active_latents"], {"mig", "dci_disentanglement", "factor_vae"}
     assert both <= active.keys() and both <= card["scores"].keys() and both <= card["scores_when_chosen"].keys()
@@ -60,6 +61,18 @@ def test_the_guide_shows_the_scores_of_active_latents():
         assert numbers == [f"{card['scores']['active_latents']:.0f}", *(f"{score:.2f}" for score in scores)], name
 
 
+def test_the_guide_shows_how_much_scores_vary():
+    pattern = r"^\| `(\w+)` \| (0\.\d{3}) \| (0\.\d{3}) \| (0\.\d{3}) \| ([^|]+) \|$"
+    rows = re.findall(pattern, GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {row[0] for row in rows} == set(checkpoints.pretrained_names())
+    for name, *numbers, others in rows:
+        card = checkpoints.load_pretrained(name).card
+        found = [card["range_over_evaluation_seeds"][score] for score in ("mig", "dci_disentanglement", "factor_vae")]
+        assert numbers == [f"{value:.3f}" for value in found], name
+        runs = [f"{run['mig']:.2f}" for run in card["other_training_seeds"].values() if isinstance(run, dict)]
+        assert others == (", ".join(runs) or "–"), name
+
+
 def span(values, digits):
     """"lowest to highest", or the one number that both are."""
     low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
@@ -69,7 +82,7 @@ def span(values, digits):
 @pytest.mark.parametrize("objective, long", [("beta_vae", False), ("beta_vae", True), ("btcvae", False)])
 def test_the_guide_shows_the_runs_of_the_sweep(objective, long):
     columns = {"kl": 1, "reconstruction": 0, "active_latents": 0, "mig": 2, "mig_active": 2, "dci_disentanglement": 2,
-               "dci_disentanglement_active": 2, "factor_vae": 2}
+               "dci_disentanglement_active": 2, "factor_vae": 2, "factor_vae_active": 2}
     rows = [row for row in results.shipped(long) if row["objective"] == objective]
     for beta in sorted({row["beta"] for row in rows}):
         runs = [row for row in rows if row["beta"] == beta]

@@ -136,6 +136,29 @@ def test_a_recipe_with_labels_is_trained_with_them(quality, tmp_path, monkeypatc
     assert "20 labels" in checkpoints.load(tmp_path / "last.pt")["data"]
 
 
+def test_a_recipe_that_was_stopped_stops_at_the_same_step(quality, tmp_path, monkeypatch):
+    pretrain = pretrain_of(quality)
+    tiny = Config.sprites(num_images=64, epochs=4, batch_size=16, hidden_dims=[4], patch=8, latent_dim=2, beta=0.1,
+                          lr=1e-3)
+    monkeypatch.setattr(pretrain, "RECIPES", {"first": tiny})
+    for step in (2, 7, 7):                                # resumed, and complete: nothing more is trained
+        monkeypatch.setattr(pretrain, "STOPPED", {"first": step})
+        pretrain.train("first", 3, tmp_path)
+        assert checkpoints.load(tmp_path / "last.pt")["step"] == step
+
+
+def test_the_command_that_a_card_names_makes_the_same_seed(quality, monkeypatch, tmp_path):
+    """By default the shipped seed is trained, and its card keeps what it says of the other seeds."""
+    pretrain, done = pretrain_of(quality), []
+    monkeypatch.setattr(pretrain, "train", lambda *args: done.append(args))
+    monkeypatch.setattr(pretrain, "publish", lambda *args: done.append(args))
+    monkeypatch.setattr(sys, "argv", ["pretrain.py", "sweep_beta32", "--folder", str(tmp_path)])
+    pretrain.main()
+    assert done == [("sweep_beta32", 1, tmp_path), ("sweep_beta32", tmp_path, None, None)]
+    assert pretrain.choice("sweep_beta32", 1, dict.fromkeys(pretrain.SELECTED_BY, 0.0), None, None)[
+        "chosen"] == "the median MIG of 5 seeds"
+
+
 def test_the_totals_of_a_card_are_those_of_all_its_stages(quality):
     pretrain = pretrain_of(quality)
     first = {"steps": 100, "training_minutes": 1.5, "config": {"batch_size": 64}}
@@ -151,15 +174,18 @@ def test_a_card_is_made_and_scored_again(quality, tmp_path, monkeypatch):
     tiny = Config.sprites(num_images=64, epochs=1, batch_size=16, hidden_dims=[4], patch=8, latent_dim=2, beta=0.1,
                           lr=1e-3)
     monkeypatch.setattr(pretrain, "RECIPES", {"first": tiny})
-    monkeypatch.setattr(pretrain, "CHOSEN", {"first": (2, "the better of two seeds")})
     monkeypatch.setattr(pretrain, "SAMPLES", 300)
     monkeypatch.setattr(pretrain, "disentanglement",
                         lambda mu, *rest: dict.fromkeys(pretrain.SELECTED_BY, float(mu.std())))
     monkeypatch.setattr(pretrain.checkpoints, "PRETRAINED", tmp_path)
     pretrain.train("first", 3, tmp_path / "run")
-    pretrain.publish("first", tmp_path / "run", {"4": {"mig": 0.1}})
-    made = json.loads((tmp_path / "first.json").read_text())
-    assert made["training_seeds"] == 2 and made["other_training_seeds"] == {"4": {"mig": 0.1}} and made["seed"] == 3
+    pretrain.publish("first", tmp_path / "run")
+    made = pretrain.published("first")
+    assert made["training_seeds"] == 1 and made["chosen"] == "the only seed trained" and "thread" in made["machine"]
+    pretrain.publish("first", tmp_path / "run", "the better of two", {"4": {"mig": 0.1}, "5, wider": "MIG 0.2"})
+    made = pretrain.published("first")
+    assert made["training_seeds"] == 2 and made["chosen"] == "the better of two"
+    assert made["other_training_seeds"] == {"4": {"mig": 0.1}, "5, wider": "MIG 0.2"} and made["seed"] == 3
     assert made["evaluation_seeds"] == [200, 201, 202] and "100, 101, 102" in made["chosen_by"]
     model = checkpoints.load_model(tmp_path / "first.pt")
     chosen, shown = ([pretrain.scores(model, model.config, seed)[0]["kl"] for seed in seeds]
@@ -168,8 +194,11 @@ def test_a_card_is_made_and_scored_again(quality, tmp_path, monkeypatch):
     assert made["scores"]["kl"] == pytest.approx(sum(shown) / 3, abs=1e-3)
     (tmp_path / "first.json").write_text(json.dumps({**made, "scores": {}, "evaluation": "of old"}))
     pretrain.rescore("first")
-    # the same weights, the same scores, the same choice
-    assert json.loads((tmp_path / "first.json").read_text()) == made
+    assert pretrain.published("first") == made            # the same weights, the same scores, the same choice
+    pretrain.publish("first", tmp_path / "run")           # the seed that ships: what its card says of the others stays
+    assert pretrain.published("first") == made
+    found = pretrain.choice("first", 4, dict.fromkeys(pretrain.SELECTED_BY, 0.0), None, None)      # another seed
+    assert found["training_seeds"] == 1 and found["chosen"] == "the only seed trained"
 
 
 def weights_of(model):

@@ -321,6 +321,9 @@ def test_the_figure_shows_every_run_and_the_median_over_seeds():
     median, dots = plane.lines[:2]
     assert median.get_xydata() == pytest.approx(np.array([[21.0, 10.0], [6.0, 40.0], [2.25, 160.0]]))
     assert len(dots.get_xdata()) == 9 and len(mig.lines[1].get_xdata()) == 9
+    ties = [line.get_xydata().tolist() for line in plane.lines[2:11]]
+    assert [end for _, end in ties] == dots.get_xydata().tolist()
+    assert [start for start, _ in ties] == np.repeat(median.get_xydata(), 3, axis=0).tolist()
     assert mig.get_xscale() == "log" and [text.get_text() for text in mig.get_xticklabels()] == ["1", "4", "16"]
     assert [text.get_text() for text in mig.get_legend().get_texts()] == ["beta_vae", "btcvae"]
     assert [text.get_text() for text in plane.texts if text.get_color() == plots.COLOURS[0]] == ["1", "4", "16"]

@@ -1,6 +1,6 @@
 """Make the models in bvae_helpers/pretrained/, each with its card.
 
-    python tools/pretrain.py btcvae --threads 1      # stop it at any time; the same command resumes it
+    python tools/pretrain.py btcvae --threads 1      # the shipped seed; stopped at any time, the command resumes it
     python tools/pretrain.py --rescore vae btcvae    # do not train: score the published weights again
     python tools/pretrain.py --sweep checkpoints     # do not train: publish the median seed of each beta of a sweep
 
@@ -12,6 +12,8 @@ choice.
 import argparse
 import json
 import pathlib
+import platform
+import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -64,6 +66,8 @@ SWEEP = {f"sweep_beta{beta}": Config.falling(objective="beta_vae", beta_schedule
 RECIPES |= SWEEP
 # recipe -> (the recipe whose weights it begins with, how many of their collapsed latents are re-initialised)
 AFTER = {"annealed": ("beta4", 2), "waking": ("falling", 2), "waking2": ("waking", 0), "woken": ("waking2", 0)}
+# recipe -> the step after which the shipped model was stopped by hand
+STOPPED = {"btcvae": 56_775}
 # recipe -> of how many images, drawn with replacement, fit_labelled knows the factors: about one sprite in ten
 LABELS = {"labelled": 73_728, "faces_labelled": 50_000}
 SELECTION_SEEDS = (100, 101, 102)       # of the images by whose scores a model was chosen; none is a training seed
@@ -72,26 +76,6 @@ SAMPLES = 6_000
 PROTOCOL = (f"{SAMPLES:,} images drawn from all for each evaluation seed, mean codes, disentanglement_lib's protocols; "
             "SAP trained on 4,000 and tested on 2,000 of them, DCI on 1,000 and 500, FactorVAE in groups drawn from "
             "all")
-# model -> (number of training seeds, how the shipped one was chosen)
-CHOSEN = {
-    "vae": (1, "the only seed trained"),
-    "btcvae": (3, "three seeds were begun, two of them stopped early (other_training_seeds); the one "
-               "trained longest"),
-    "factorvae": (1, "the only seed trained"),
-    "falling": (3, "the highest MIG of three seeds"),
-    "beta4": (3, "the highest MIG of three seeds"),
-    "vae_falling": (3, "of three seeds, one has a low MIG; of the other two, which differ by 0.001 in MIG, the one "
-                       "with the higher FactorVAE score"),
-    "annealed": (1, "the only seed trained by this recipe; the recipe is the one of four with the highest MIG"),
-    "woken": (1, "the only seed trained by this recipe; the recipe was chosen among several by MIG, DCI-D and "
-                 "FactorVAE score"),
-    "labelled": (1, "the only seed trained by this recipe; network, weight and learning rate were chosen in short "
-                    "trials, by MIG and distortion on other seeds"),
-    "faces": (1, "the only seed trained"),
-    "faces_labelled": (1, "the only seed trained by this recipe; the network of `labelled`, tried first, redrew the "
-                          "faces worse"),
-    **dict.fromkeys(SWEEP, (1, "the only seed trained")),       # of several seeds: see publish_sweep
-}
 SELECTED_BY = ("mig", "dci_disentanglement", "factor_vae", "kl")
 
 
@@ -154,13 +138,36 @@ def selection_scores(model, config):
     return mean_of(rows)
 
 
-def choice(name, scores_then, others):
-    """The part of a card about the training seeds: how many, how the shipped one was chosen, the scores of all."""
-    count, how = CHOSEN[name]
+def published(name):
+    """The card of the model that ships under this name; empty without one."""
+    path = checkpoints.PRETRAINED / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def choice(name, seed, scores_then, how, others):
+    """The part of a card about the training seeds: how many, how the shipped one was chosen, the scores of all.
+
+    ``how``, ``others``: what the published card says, unless told, if it is of the same seed.
+    """
+    before = published(name) if published(name).get("seed") == seed else {}
+    others = before.get("other_training_seeds", {}) if others is None else others
     seeds = ", ".join(map(str, SELECTION_SEEDS))
-    return {"training_seeds": count, "chosen": how,
-            "chosen_by": f"scores over evaluation seeds {seeds}, those of other_training_seeds too",
+    measured = any(isinstance(found, dict) for found in others.values())
+    return {"training_seeds": 1 + sum(other.isdigit() for other in others),     # without those of other recipes
+            "chosen": how or before.get("chosen", "the only seed trained"),
+            "chosen_by": f"scores_when_chosen are over evaluation seeds {seeds}"
+                         + (", and so are those of other_training_seeds" if measured else ""),
             "scores_when_chosen": {name: scores_then[name] for name in SELECTED_BY}, "other_training_seeds": others}
+
+
+def machine():
+    """The processor or GPU of this machine, and the threads in use."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    info = pathlib.Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.+)", info.read_text()) if info.is_file() else []
+    threads = torch.get_num_threads()
+    return f"{(names or [platform.machine()])[0]}, {threads} thread{'s' * (threads > 1)}"
 
 
 def config_of(name, seed, folder):
@@ -186,8 +193,15 @@ def train(name, seed, folder):
     if name in LABELS:
         fit_labelled(model, load_data(config), config, labels=LABELS[name])
     else:
-        fit(model, load_data(config), config)
+        fit(model, load_data(config), config, stop_after=steps_left(name, folder))
     return model
+
+
+def steps_left(name, folder):
+    """How many steps of a recipe of ``STOPPED`` are left in ``folder``; None for the others: all."""
+    newest = folder / "last.pt"
+    done = checkpoints.load(newest)["step"] if newest.is_file() else 0
+    return STOPPED[name] - done if name in STOPPED else None
 
 
 def what_came_before(name, folder):
@@ -211,8 +225,8 @@ def total(made):
             "images_seen": sum(s["steps"] * s["config"]["batch_size"] for s in stages)}
 
 
-def card(name, model, state, others):
-    """Description and scores of a model, as plain values."""
+def card(name, model, state, how=None, others=None):
+    """Description and scores of a model, as plain values; ``how``, ``others``: as ``choice`` takes them."""
     config = Config(**state["config"])
     data = load_data(config)
     images = f"the {len(data):,} procedural {config.data_path}"
@@ -223,8 +237,9 @@ def card(name, model, state, others):
         "name": name, "data": drawn, **({"labels": LABELS[name]} if name in LABELS else {}),
         "parameters": count_parameters(model), "weights": "float16", "steps": state["step"], "epochs": state["epoch"],
         "seed": config.seed, "training_minutes": round(state["seconds"] / 60, 1), "torch": torch.__version__,
-        "config": {**config.to_dict(), "save_dir": None, "log_dir": None}, "factor_names": list(data.factor_names),
-        **scored(model, config), **choice(name, selection_scores(model, config), others),
+        "machine": machine(), "config": {**config.to_dict(), "save_dir": None, "log_dir": None},
+        "factor_names": list(data.factor_names),
+        **scored(model, config), **choice(name, config.seed, selection_scores(model, config), how, others),
     }
 
 
@@ -240,14 +255,14 @@ def write(path, made):
     print(json.dumps({k: v for k, v in made["scores"].items() if np.ndim(v) == 0}))
 
 
-def publish(name, folder, others):
-    """Write pretrained/<name>.pt and .json from a run's newest checkpoint."""
+def publish(name, folder, how=None, others=None):
+    """Write pretrained/<name>.pt and .json from a run's newest checkpoint; ``how``, ``others``: see ``choice``."""
     state = checkpoints.load(folder / "last.pt")
     target = checkpoints.PRETRAINED / f"{name}.pt"
     config = {**state["config"], "save_dir": None, "log_dir": None}
     weights = {k: v.half() if v.is_floating_point() else v for k, v in state["model_state_dict"].items()}
     checkpoints.save({"model_state_dict": weights, "config": config}, target)
-    made = {**card(name, checkpoints.load_model(target), state, others), **what_came_before(name, folder)}
+    made = {**card(name, checkpoints.load_model(target), state, how, others), **what_came_before(name, folder)}
     write(target.with_suffix(".json"), total(made))
 
 
@@ -264,16 +279,15 @@ def publish_sweep(folder):
                  for seed, run in runs.items()}
         by_mig = sorted(found, key=lambda seed: found[seed]["mig"])
         median = by_mig[(len(by_mig) - 1) // 2]                  # of an even number, the lower of the two in the middle
-        if len(runs) > 1:
-            CHOSEN[name] = len(runs), f"the median MIG of {len(runs)} seeds"
+        how = f"the median MIG of {len(runs)} seeds" if len(runs) > 1 else "the only seed trained"
         others = {str(seed): {score: found[seed][score] for score in SELECTED_BY} for seed in runs if seed != median}
-        publish(name, runs[median], others)
+        publish(name, runs[median], how, others)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="?", choices=RECIPES, help="recipe to train and publish")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, help="default: that of the shipped model")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     parser.add_argument("--folder", type=pathlib.Path, help="checkpoints (default: checkpoints/pretrain/<name>-<seed>)")
     parser.add_argument("--publish-only", action="store_true", help="do not train: publish the newest checkpoint")
@@ -284,7 +298,9 @@ def main():
     parser.add_argument("--sweep", type=pathlib.Path, metavar="FOLDER",
                         help="do not train: publish the median seed of each beta, of the sweep whose runs are in "
                              "FOLDER")
-    parser.add_argument("--other-seeds", default="{}", help="JSON: scores of other training seeds, for the card")
+    parser.add_argument("--other-seeds", type=json.loads, help="JSON: scores of other training seeds, for the card "
+                                                               "(default: what it says, if it is of this seed)")
+    parser.add_argument("--chosen", help="how this seed was chosen, for the card (default: likewise)")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -298,14 +314,15 @@ def main():
         return
     if args.name is None:
         parser.error("name a recipe, --rescore or --sweep")
-    folder = args.folder or ROOT / "checkpoints" / "pretrain" / f"{args.name}-{args.seed}"
+    seed = published(args.name).get("seed", 0) if args.seed is None else args.seed
+    folder = args.folder or ROOT / "checkpoints" / "pretrain" / f"{args.name}-{seed}"
     if args.score_only:
         model = checkpoints.load_model(folder / "last.pt")
         print(json.dumps(selection_scores(model, model.config)))
         return
     if not args.publish_only:
-        train(args.name, args.seed, folder)
-    publish(args.name, folder, json.loads(args.other_seeds))
+        train(args.name, seed, folder)
+    publish(args.name, folder, args.chosen, args.other_seeds)
 
 
 if __name__ == "__main__":

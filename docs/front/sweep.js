@@ -46,8 +46,8 @@ function makeSweepTable(models) {
     sweep.rows = models.map(({beta, rate, distortion, active, mig}) => make("tr", {}, make("th", {scope: "row"}, `${beta}`),
         ...[number(rate, 1), number(distortion, 0), `${active}`, number(mig)].map(text => make("td", {}, text))));
     const titles = ["β", "rate, nats", "distortion, nats", "active latents", "MIG"];
-    return make("table", {}, make("caption", {}, "Means over many sprites. Distortion: lower is better. MIG: 0, every "
-                + "cause is spread over several latents; 1, one latent carries all of a cause, and no other any of it."),
+    return make("table", {}, make("caption", {}, "Means over many sprites. Distortion: lower is better. MIG, of the active "
+                + "latents: 0, every cause is spread over several latents; 1, one latent carries all of a cause, and no other any of it."),
                 make("tr", {}, ...titles.map(title => make("th", {scope: "col"}, title))), ...sweep.rows);
 }
 
