@@ -461,7 +461,7 @@ def _equal_elbo(ax, sums: Sequence[float]) -> None:
         if low < level - right < level < high:
             ax.plot([0, right], [level, level - right], "--", color="0.6", linewidth=1, zorder=0)
             ax.annotate(f"ELBO {-level:g}", (right, level - right), (-2, 5), textcoords="offset points", ha="right",
-                        color="0.4", fontsize=9, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+                        color="0.4", fontsize=9, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1}, zorder=0)
 
 
 def heat_map(tables: dict, row_names: Sequence[str], column_names: Sequence[str], low: float = 0.0, high: float = 1.0,

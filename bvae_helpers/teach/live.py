@@ -220,7 +220,7 @@ class _Curves:
         ax.set_title(title, fontsize=11)
         ax.locator_params(nbins=4)
         if len(names) > 1:
-            ax.legend(loc="upper right", fontsize=9, frameon=True, framealpha=0.8, edgecolor="none")
+            ax.legend(loc="best", fontsize=9, frameon=True, framealpha=0.8, edgecolor="none")
 
     def draw(self, history: History) -> None:
         """Show the curves of a history, without the first tenth in the range: a loss begins far above where it ends."""
