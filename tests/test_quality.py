@@ -141,22 +141,39 @@ def test_a_recipe_that_was_stopped_stops_at_the_same_step(quality, tmp_path, mon
     tiny = Config.sprites(num_images=64, epochs=4, batch_size=16, hidden_dims=[4], patch=8, latent_dim=2, beta=0.1,
                           lr=1e-3)
     monkeypatch.setattr(pretrain, "RECIPES", {"first": tiny})
+    assert all(checkpoints.load_pretrained(name).card["steps"] == step for name, step in pretrain.STOPPED.items())
     for step in (2, 7, 7):                                # resumed, and complete: nothing more is trained
         monkeypatch.setattr(pretrain, "STOPPED", {"first": step})
         pretrain.train("first", 3, tmp_path)
         assert checkpoints.load(tmp_path / "last.pt")["step"] == step
+    monkeypatch.setattr(pretrain, "STOPPED", {"first": 6})
+    with pytest.raises(SystemExit, match="is at step 7, and first was stopped at step 6"):
+        pretrain.train("first", 3, tmp_path)
 
 
-def test_the_command_that_a_card_names_makes_the_same_seed(quality, monkeypatch, tmp_path):
-    """By default the shipped seed is trained, and its card keeps what it says of the other seeds."""
+def test_the_command_line_trains_the_shipped_seed_unless_told(quality, monkeypatch, tmp_path, capsys):
     pretrain, done = pretrain_of(quality), []
     monkeypatch.setattr(pretrain, "train", lambda *args: done.append(args))
     monkeypatch.setattr(pretrain, "publish", lambda *args: done.append(args))
-    monkeypatch.setattr(sys, "argv", ["pretrain.py", "sweep_beta32", "--folder", str(tmp_path)])
-    pretrain.main()
-    assert done == [("sweep_beta32", 1, tmp_path), ("sweep_beta32", tmp_path, None, None)]
-    assert pretrain.choice("sweep_beta32", 1, dict.fromkeys(pretrain.SELECTED_BY, 0.0), None, None)[
-        "chosen"] == "the median MIG of 5 seeds"
+
+    def run(*words):
+        done.clear()
+        monkeypatch.setattr(sys, "argv", ["pretrain.py", *words, "--folder", str(tmp_path)])
+        pretrain.main()
+        return done
+
+    assert run("sweep_beta32") == [("sweep_beta32", 1, tmp_path), ("sweep_beta32", tmp_path, None, None)]
+    others = {"0": {"mig": 0.1}, "1": "stopped"}
+    assert run("vae", "--seed", "4", "--chosen", "the better", "--other-seeds", json.dumps(others)) == [
+        ("vae", 4, tmp_path), ("vae", tmp_path, "the better", others)]
+    for words, message in ((["vae", "--seed", "4"], "say with --chosen"),
+                           (["vae", "--other-seeds", '{"1": "stopped"}'], "say with --chosen"),
+                           (["vae", "--other-seeds", "[1]", "--chosen", "a"], "is not an object"),
+                           (["vae", "--other-seeds", '{"4": 0.3}', "--chosen", "a"], "is not an object"),
+                           (["waking"], "invalid choice")):
+        with pytest.raises(SystemExit):
+            run(*words)
+        assert not done and message in capsys.readouterr().err
 
 
 def test_the_totals_of_a_card_are_those_of_all_its_stages(quality):
@@ -181,7 +198,8 @@ def test_a_card_is_made_and_scored_again(quality, tmp_path, monkeypatch):
     pretrain.train("first", 3, tmp_path / "run")
     pretrain.publish("first", tmp_path / "run")
     made = pretrain.published("first")
-    assert made["training_seeds"] == 1 and made["chosen"] == "the only seed trained" and "thread" in made["machine"]
+    assert made["training_seeds"] == 1 and made["chosen"] == "the only seed trained"
+    assert made["machine"] == pretrain.machine("first") != ""
     pretrain.publish("first", tmp_path / "run", "the better of two", {"4": {"mig": 0.1}, "5, wider": "MIG 0.2"})
     made = pretrain.published("first")
     assert made["training_seeds"] == 2 and made["chosen"] == "the better of two"
@@ -195,10 +213,35 @@ def test_a_card_is_made_and_scored_again(quality, tmp_path, monkeypatch):
     (tmp_path / "first.json").write_text(json.dumps({**made, "scores": {}, "evaluation": "of old"}))
     pretrain.rescore("first")
     assert pretrain.published("first") == made            # the same weights, the same scores, the same choice
+    (tmp_path / "run" / "machine.txt").unlink()           # published later, and perhaps elsewhere
     pretrain.publish("first", tmp_path / "run")           # the seed that ships: what its card says of the others stays
     assert pretrain.published("first") == made
+    assert pretrain.trained_on("first", 4, tmp_path / "run") == "not recorded"
+    written = (tmp_path / "first.pt").stat().st_mtime_ns
+    with pytest.raises(AttributeError):                   # no card, no weights
+        pretrain.publish("first", tmp_path / "run", "chosen", "no dict")
+    assert (tmp_path / "first.pt").stat().st_mtime_ns == written
     found = pretrain.choice("first", 4, dict.fromkeys(pretrain.SELECTED_BY, 0.0), None, None)      # another seed
     assert found["training_seeds"] == 1 and found["chosen"] == "the only seed trained"
+
+
+def test_of_a_sweep_the_run_with_the_median_mig_is_published(quality, tmp_path, monkeypatch):
+    pretrain, done = pretrain_of(quality), []
+    recipe = Config.sprites(beta=2.0)
+    monkeypatch.setattr(pretrain, "SWEEP", {"sweep_beta2": recipe})
+    monkeypatch.setattr(pretrain, "publish", lambda *args: done.append(args))
+    monkeypatch.setattr(pretrain.checkpoints, "load_model", lambda path: int(path.parent.name))
+    scores = {0: 0.3, 1: 0.1, 3: 0.2}
+    monkeypatch.setattr(pretrain, "selection_scores",
+                        lambda seed, recipe: dict.fromkeys(pretrain.SELECTED_BY, scores[seed]))
+    monkeypatch.setattr(pretrain, "runs_of", lambda config, grid: {
+        str(seed): config.replace(seed=seed, save_dir=str(tmp_path / str(seed))) for seed in grid["seed"]})
+    for seed in scores:
+        (tmp_path / str(seed)).mkdir()
+        (tmp_path / str(seed) / "final_model.pt").touch()
+    pretrain.publish_sweep(tmp_path)
+    others = {str(seed): dict.fromkeys(pretrain.SELECTED_BY, scores[seed]) for seed in (0, 1)}
+    assert done == [("sweep_beta2", tmp_path / "3", "the median MIG of 3 seeds", others)]
 
 
 def weights_of(model):

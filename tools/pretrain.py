@@ -66,6 +66,7 @@ SWEEP = {f"sweep_beta{beta}": Config.falling(objective="beta_vae", beta_schedule
 RECIPES |= SWEEP
 # recipe -> (the recipe whose weights it begins with, how many of their collapsed latents are re-initialised)
 AFTER = {"annealed": ("beta4", 2), "waking": ("falling", 2), "waking2": ("waking", 0), "woken": ("waking2", 0)}
+STAGES = "waking", "waking2"            # trained on the way to another recipe, not published
 # recipe -> the step after which the shipped model was stopped by hand
 STOPPED = {"btcvae": 56_775}
 # recipe -> of how many images, drawn with replacement, fit_labelled knows the factors: about one sprite in ten
@@ -147,7 +148,7 @@ def published(name):
 def choice(name, seed, scores_then, how, others):
     """The part of a card about the training seeds: how many, how the shipped one was chosen, the scores of all.
 
-    ``how``, ``others``: what the published card says, unless told, if it is of the same seed.
+    ``how``, ``others``: if None, what the published card of this seed says.
     """
     before = published(name) if published(name).get("seed") == seed else {}
     others = before.get("other_training_seeds", {}) if others is None else others
@@ -160,9 +161,9 @@ def choice(name, seed, scores_then, how, others):
             "scores_when_chosen": {name: scores_then[name] for name in SELECTED_BY}, "other_training_seeds": others}
 
 
-def machine():
-    """The processor or GPU of this machine, and the threads in use."""
-    if torch.cuda.is_available():
+def machine(name):
+    """What a recipe is trained on here: the GPU, or the processor and the number of threads."""
+    if torch.cuda.is_available() and name not in LABELS:                # fit_labelled trains on the processor
         return torch.cuda.get_device_name()
     info = pathlib.Path("/proc/cpuinfo")
     names = re.findall(r"model name\s*: (.+)", info.read_text()) if info.is_file() else []
@@ -190,6 +191,8 @@ def train(name, seed, folder):
     """Train a recipe, or resume it -> the model."""
     config = config_of(name, seed, folder)
     model = begin(name, config)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "machine.txt").write_text(machine(name), encoding="utf-8")
     if name in LABELS:
         fit_labelled(model, load_data(config), config, labels=LABELS[name])
     else:
@@ -197,11 +200,25 @@ def train(name, seed, folder):
     return model
 
 
+def trained_on(name, seed, folder):
+    """The machine on which the run in ``folder`` was trained; if it is not written there, what the published card says.
+    """
+    told = folder / "machine.txt"
+    if told.is_file():
+        return told.read_text(encoding="utf-8")
+    return published(name).get("machine", "not recorded") if published(name).get("seed") == seed else "not recorded"
+
+
 def steps_left(name, folder):
     """How many steps of a recipe of ``STOPPED`` are left in ``folder``; None for the others: all."""
+    if name not in STOPPED:
+        return None
     newest = folder / "last.pt"
     done = checkpoints.load(newest)["step"] if newest.is_file() else 0
-    return STOPPED[name] - done if name in STOPPED else None
+    if done > STOPPED[name]:
+        raise SystemExit(f"the run in {str(folder)!r} is at step {done:,}, and {name} was stopped at step "
+                         f"{STOPPED[name]:,}: train in another --folder, or publish this run with --publish-only")
+    return STOPPED[name] - done
 
 
 def what_came_before(name, folder):
@@ -225,8 +242,10 @@ def total(made):
             "images_seen": sum(s["steps"] * s["config"]["batch_size"] for s in stages)}
 
 
-def card(name, model, state, how=None, others=None):
-    """Description and scores of a model, as plain values; ``how``, ``others``: as ``choice`` takes them."""
+def card(name, model, state, where, how=None, others=None):
+    """Description and scores of a model that was trained on the machine ``where``, as plain values; ``how``,
+    ``others``: as ``choice`` takes them.
+    """
     config = Config(**state["config"])
     data = load_data(config)
     images = f"the {len(data):,} procedural {config.data_path}"
@@ -237,7 +256,7 @@ def card(name, model, state, how=None, others=None):
         "name": name, "data": drawn, **({"labels": LABELS[name]} if name in LABELS else {}),
         "parameters": count_parameters(model), "weights": "float16", "steps": state["step"], "epochs": state["epoch"],
         "seed": config.seed, "training_minutes": round(state["seconds"] / 60, 1), "torch": torch.__version__,
-        "machine": machine(), "config": {**config.to_dict(), "save_dir": None, "log_dir": None},
+        "machine": where, "config": {**config.to_dict(), "save_dir": None, "log_dir": None},
         "factor_names": list(data.factor_names),
         **scored(model, config), **choice(name, config.seed, selection_scores(model, config), how, others),
     }
@@ -258,12 +277,15 @@ def write(path, made):
 def publish(name, folder, how=None, others=None):
     """Write pretrained/<name>.pt and .json from a run's newest checkpoint; ``how``, ``others``: see ``choice``."""
     state = checkpoints.load(folder / "last.pt")
-    target = checkpoints.PRETRAINED / f"{name}.pt"
     config = {**state["config"], "save_dir": None, "log_dir": None}
     weights = {k: v.half() if v.is_floating_point() else v for k, v in state["model_state_dict"].items()}
-    checkpoints.save({"model_state_dict": weights, "config": config}, target)
-    made = {**card(name, checkpoints.load_model(target), state, how, others), **what_came_before(name, folder)}
-    write(target.with_suffix(".json"), total(made))
+    stored = {"model_state_dict": weights, "config": config}
+    checkpoints.save(stored, folder / "published.pt")
+    where = trained_on(name, config["seed"], folder)
+    made = {**card(name, checkpoints.load_model(folder / "published.pt"), state, where, how, others),
+            **what_came_before(name, folder)}
+    checkpoints.save(stored, checkpoints.PRETRAINED / f"{name}.pt")      # not before there is a card for it
+    write(checkpoints.PRETRAINED / f"{name}.json", total(made))
 
 
 def publish_sweep(folder):
@@ -284,9 +306,19 @@ def publish_sweep(folder):
         publish(name, runs[median], how, others)
 
 
+def other_seeds(text):
+    """The argument of --other-seeds."""
+    found = json.loads(text)
+    if not isinstance(found, dict) or not all(isinstance(value, dict | str) for value in found.values()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an object whose values are scores or text, as in "
+                                         '{"1": {"mig": 0.41}, "2, stopped": "MIG 0.03"}')
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", choices=RECIPES, help="recipe to train and publish")
+    parser.add_argument("name", nargs="?", choices=[name for name in RECIPES if name not in STAGES],
+                        help="recipe to train and publish")
     parser.add_argument("--seed", type=int, help="default: that of the shipped model")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     parser.add_argument("--folder", type=pathlib.Path, help="checkpoints (default: checkpoints/pretrain/<name>-<seed>)")
@@ -298,9 +330,9 @@ def main():
     parser.add_argument("--sweep", type=pathlib.Path, metavar="FOLDER",
                         help="do not train: publish the median seed of each beta, of the sweep whose runs are in "
                              "FOLDER")
-    parser.add_argument("--other-seeds", type=json.loads, help="JSON: scores of other training seeds, for the card "
-                                                               "(default: what it says, if it is of this seed)")
-    parser.add_argument("--chosen", help="how this seed was chosen, for the card (default: likewise)")
+    parser.add_argument("--other-seeds", type=other_seeds, metavar="JSON",
+                        help="scores of other training seeds, for the card (default: what it says)")
+    parser.add_argument("--chosen", help="how this seed was chosen, for the card (default: what it says)")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -314,7 +346,11 @@ def main():
         return
     if args.name is None:
         parser.error("name a recipe, --rescore or --sweep")
-    seed = published(args.name).get("seed", 0) if args.seed is None else args.seed
+    shipped = published(args.name).get("seed", 0)
+    seed = shipped if args.seed is None else args.seed
+    if not args.chosen and (seed != shipped or args.other_seeds is not None) and not args.score_only:
+        parser.error(f"the card would be another one than that of the shipped seed {shipped}: say with --chosen how "
+                     "this seed was chosen, and with --other-seeds what the other seeds scored")
     folder = args.folder or ROOT / "checkpoints" / "pretrain" / f"{args.name}-{seed}"
     if args.score_only:
         model = checkpoints.load_model(folder / "last.pt")
