@@ -70,7 +70,7 @@ def shipped(long: bool = False) -> list[Row]:
     --num-images 210526 --epochs 6 --beta 1,2,4,8,16,24,32,64 --seed 0:5``; of btcvae, seeds 0 to 2 only.
 
     ``long``: 5 million images per run instead, made by ``python -m bvae_helpers sweep --preset falling --beta-schedule
-    constant --objective beta_vae --num-images 210526 --epochs 25 --beta 4 --seed 0:3``.
+    constant --objective beta_vae --num-images 210526 --epochs 25 --beta 1,4,16,32 --seed 0:3``.
 
     Each run was measured on 10,000 images (``training.sweep.measure``).
     """
